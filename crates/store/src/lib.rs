@@ -1,1 +1,18 @@
-//! (skeleton)
+//! Towpath's store contract: where journals live.
+//!
+//! A [`Store`] keeps events as opaque bytes, appends them in [`Transition`]s that are fenced by an epoch and checked
+//! against the expected sequence number, keeps an inbox per run, and leases runs to workers. It never looks inside an
+//! event. [`MemoryStore`] is the smallest one; feature `conformance` holds the suite that every store passes.
+#![deny(missing_docs)]
+
+mod clock;
+mod error;
+mod memory;
+mod store;
+mod transition;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{Refused, StoreError, StoreErrorKind};
+pub use memory::MemoryStore;
+pub use store::{Cursor, Filter, Head, Page, Projector, Put, RunRow, Started, Store, StoreHealth};
+pub use transition::{Blob, Claim, Claimed, LockChange, LogLine, NewRun, Progress, Transition, Wake};

@@ -1,0 +1,151 @@
+//! What comes to a run from outside: signals, approvals and verbs, all through its inbox.
+
+use crate::{Actor, Json, Name, StepId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A message for a run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Message {
+    /// A value for whoever waits for a signal of that name; kept when nobody waits yet.
+    Signal {
+        /// Name of the signal.
+        name: Name,
+        /// Only for a wait of this step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+        /// What it says.
+        value: Json,
+    },
+    /// A decision about a step that waits for one. It reaches the step as the signal `approval`.
+    Approval {
+        /// The step.
+        step: StepId,
+        /// Yes or no.
+        approve: bool,
+        /// In the decider's words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        comment: String,
+    },
+    /// An operator's verb.
+    Verb {
+        /// What to do.
+        verb: Verb,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+}
+
+/// What an operator may do to a run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// Start nothing new; running bodies finish.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Stop, and undo what was done unless told otherwise.
+    Cancel {
+        /// Whether to undo.
+        unwind: bool,
+    },
+    /// Try a resting step or compensation again.
+    Retry {
+        /// Which; not needed when only one rests.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+        /// Give its effects new keys, so that a provider does not take them for the old ones.
+        new_key: bool,
+        /// Forget its checkpoint.
+        from_scratch: bool,
+    },
+    /// Go on without a resting step or compensation.
+    Skip {
+        /// Which; not needed when only one rests.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+        /// What readers of the step get; without it they are skipped too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Json>,
+    },
+    /// Say what happened to a step in doubt.
+    Resolve {
+        /// Which; not needed when only one rests.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+        /// What happened.
+        to: ResolveAs,
+    },
+    /// Go on from what is there after somebody took over: the step takes a new before-image and is tried again.
+    Handback {
+        /// Which; not needed when only one rests.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+    },
+    /// Give the run up; what it did stays.
+    Abandon,
+}
+
+/// What an operator says happened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResolveAs {
+    /// It took effect, with this output.
+    Done(Json),
+    /// It did not take effect.
+    NotDone,
+}
+
+impl Verb {
+    /// The verb in one word, as the command line spells it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verb::Pause => "pause",
+            Verb::Resume => "resume",
+            Verb::Cancel { .. } => "cancel",
+            Verb::Retry { .. } => "retry",
+            Verb::Skip { .. } => "skip",
+            Verb::Resolve { .. } => "resolve",
+            Verb::Handback { .. } => "handback",
+            Verb::Abandon => "abandon",
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Number of an entry in its store.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EntryId(pub i64);
+
+/// A message on its way into an inbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewEntry {
+    /// The sender's own id: a second entry with it is ignored. One line of 1 to 256 bytes.
+    pub dedupe_id: Name,
+    /// Who sends it.
+    pub actor: Actor,
+    /// A [`Message`], encoded. A store does not look inside.
+    pub message: Json,
+}
+
+/// A message in an inbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Its number; entries are folded in this order.
+    pub id: EntryId,
+    /// The sender's own id.
+    pub dedupe_id: Name,
+    /// Who sent it.
+    pub actor: Actor,
+    /// A [`Message`], encoded.
+    pub message: Json,
+    /// When the store took it, by the store's clock.
+    pub received_at: Timestamp,
+}

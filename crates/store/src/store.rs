@@ -1,0 +1,289 @@
+//! The contract.
+
+use crate::{Claim, Claimed, LogLine, NewRun, Progress, Refused, StoreError, Transition};
+use async_trait::async_trait;
+use std::{fmt, time::Duration};
+use towpath_model::{
+    Digest, Entry, Epoch, Listing, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, Status, StepId,
+    StoredEvent, Timestamp, WorkerId,
+};
+
+/// Where journals live.
+///
+/// Every method may be called from any task at any time. All times are of the store's own [clock](Store::now). An
+/// error is a [`StoreError`]; what a method refuses by design is part of its answer. Each bullet under *Contract* is a
+/// test of the same words in the conformance suite.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Starts a run, once for each pipeline and key.
+    ///
+    /// # Contract
+    /// - a second start with the same pipeline and key answers the first run and writes nothing
+    /// - two starts with one key at the same moment make one run
+    /// - a started run has its events, listing, labels, wake and blobs, or is not there at all
+    /// - a run started with an owner is leased to it at epoch one
+    /// - a run started without an owner can be claimed
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops only the answer: the run may have started.
+    async fn start_run(&self, run: NewRun) -> Result<Started, StoreError>;
+
+    /// Writes transitions, each all or nothing, and answers each with the number of the run's last event.
+    ///
+    /// # Contract
+    /// - a transition is written whole
+    /// - a transition with an old epoch is refused as fenced
+    /// - a transition after another event is refused with the number found
+    /// - a refused transition leaves the others of its batch untouched
+    /// - two transitions of one run in one batch are written in order
+    /// - a batch above the limits is invalid and writes nothing
+    /// - a released run can be claimed when it is due or has an entry
+    /// - an entry sent to another run arrives with the transition or not at all
+    /// - any append resets the count of claims without progress
+    ///
+    /// # Errors
+    /// An error means *unknown*: read the [head](Store::head) and compare its hash.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops only the answer: the transitions may be written.
+    async fn commit(&self, batch: Vec<Transition>) -> Result<Vec<Result<Seq, Refused>>, StoreError>;
+
+    /// Leases runs to a worker: those that have something to do and whose owner is gone.
+    ///
+    /// A run has something to do when its wake is due, when its inbox holds an entry, or when its owner died while it
+    /// was leased. It is free when nobody owns it, when its owner's deadline has passed, or when its owner is proven
+    /// dead. Settled and quarantined runs have nothing to do; a quarantined run with an entry has.
+    ///
+    /// # Contract
+    /// - a claim raises the epoch
+    /// - two workers that claim at once never get the same run
+    /// - a run whose owner lives is not claimed
+    /// - a run whose owner's deadline has passed is claimed and says that it was taken over
+    /// - a parked run is claimed when its wake is due and not before
+    /// - a parked run is claimed when its inbox holds an entry
+    /// - a settled run is never claimed
+    /// - a claim takes at most its limit, the longest due first
+    /// - claims without progress are counted
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Makes a worker known, with a lease of this length; its deadline is computed by the store's clock.
+    ///
+    /// # Contract
+    /// - a worker id that lives cannot be registered again
+    async fn register(&self, worker: &WorkerId, lease: Duration) -> Result<Timestamp, StoreError>;
+
+    /// Renews a worker's lease, whatever the number of its runs, and answers the new deadline.
+    ///
+    /// # Contract
+    /// - a heartbeat moves the deadline
+    /// - a heartbeat of a worker that is not registered, or whose runs were taken over, is not found
+    async fn heartbeat(&self, worker: &WorkerId, lease: Duration) -> Result<Timestamp, StoreError>;
+
+    /// Gives back everything that a worker still owns and forgets it.
+    ///
+    /// # Contract
+    /// - the runs of a retired worker can be claimed at once
+    async fn retire(&self, worker: &WorkerId) -> Result<(), StoreError>;
+
+    /// The earliest wake of a run that nobody owns, if any has one.
+    ///
+    /// # Contract
+    /// - the next wake is that of the earliest run without an owner
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The head of a run's journal.
+    async fn head(&self, run: RunNo) -> Result<Head, StoreError>;
+
+    /// Events of a run after a number, in order, at most `limit`.
+    ///
+    /// # Contract
+    /// - events come back byte for byte, in order
+    /// - events can be read in pages
+    async fn events(&self, run: RunNo, after: Seq, limit: usize) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// A blob's text, by its digest.
+    ///
+    /// # Contract
+    /// - a blob that is not there is not found
+    async fn blob(&self, digest: Digest) -> Result<String, StoreError>;
+
+    /// Puts an entry into a run's inbox: the one write that needs no lease.
+    ///
+    /// # Contract
+    /// - an entry with a dedupe id that the run has seen is a duplicate, also after it was consumed
+    /// - an inbox that is full refuses
+    /// - an entry for a run that is not there is not found
+    /// - an entry keeps the time at which the store took it
+    async fn put_entry(&self, run: RunId, entry: NewEntry) -> Result<Put, StoreError>;
+
+    /// Entries of a run that were not consumed yet, in the order in which they came.
+    ///
+    /// # Contract
+    /// - entries come in order, and not after they were consumed
+    async fn entries(&self, run: RunNo, limit: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// One run's row.
+    async fn find(&self, run: RunId) -> Result<Option<RunRow>, StoreError>;
+
+    /// The run of a pipeline and key.
+    async fn find_key(&self, pipeline: &PipelineName, key: &RunKey) -> Result<Option<RunRow>, StoreError>;
+
+    /// Runs, newest first, in pages.
+    ///
+    /// # Contract
+    /// - pages show every run once, also while runs are added
+    /// - a filter by status, pipeline and labels holds
+    async fn list(&self, filter: &Filter, page: Page) -> Result<Vec<RunRow>, StoreError>;
+
+    /// Sets a run's row to quarantined with a reason, by the holder of its lease, and gives the lease back. No event.
+    ///
+    /// # Contract
+    /// - a quarantined run shows its reason and is not claimed until it has an entry
+    async fn quarantine(&self, run: RunNo, epoch: Epoch, seq: Seq, reason: &str) -> Result<(), StoreError>;
+
+    /// Returns when somebody may have written something that this handle has not seen: an entry, a run, a release.
+    ///
+    /// It may return early and for nothing. Writes through this handle and by other processes both count.
+    ///
+    /// # Contract
+    /// - a write through another handle is noticed
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    async fn changed(&self);
+
+    /// Makes every projection anew from the journals: listings, wakes, labels.
+    ///
+    /// # Contract
+    /// - rebuilding changes nothing that was right
+    async fn rebuild(&self, fold: &dyn Projector) -> Result<(), StoreError>;
+
+    /// What a step wrote to its log, oldest first, after a line number; outside the chain.
+    ///
+    /// # Contract
+    /// - logs keep head and tail of each attempt within their limit
+    async fn logs(
+        &self,
+        run: RunNo,
+        step: &StepId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<LogLine>, StoreError>;
+
+    /// The last progress of each step of a run.
+    ///
+    /// # Contract
+    /// - only the last progress of a step is kept
+    async fn progress(&self, run: RunNo) -> Result<Vec<Progress>, StoreError>;
+
+    /// Whether it can be reached, and what is old in it.
+    async fn health(&self) -> Result<StoreHealth, StoreError>;
+
+    /// The time, by the clock that its deadlines are computed with.
+    async fn now(&self) -> Result<Timestamp, StoreError>;
+}
+
+/// Folds a journal into its row: what a store needs to rebuild projections without looking inside events.
+pub trait Projector: Sync {
+    /// The row and the wake of the run with these events; `None` when it cannot be folded, and the row stays.
+    fn project(&self, events: &[StoredEvent]) -> Option<(Listing, Option<Timestamp>)>;
+}
+
+/// Answer to a start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Started {
+    /// The run was started.
+    New(RunNo),
+    /// There was one with this pipeline and key.
+    Existing(Box<RunRow>),
+}
+
+/// The head of a journal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// Number of the last event.
+    pub seq: Seq,
+    /// Hash of the last event.
+    pub hash: Digest,
+    /// The run's epoch.
+    pub epoch: Epoch,
+    /// Who drives it.
+    pub owner: Option<WorkerId>,
+}
+
+/// What a list shows of a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunRow {
+    /// Its number in this store.
+    pub no: RunNo,
+    /// Its id.
+    pub run: RunId,
+    /// Its pipeline.
+    pub pipeline: PipelineName,
+    /// The caller's name for it.
+    pub key: RunKey,
+    /// Hash of its plan.
+    pub plan_hash: Digest,
+    /// Where it stands.
+    pub listing: Listing,
+    /// Labels.
+    pub labels: Vec<(String, String)>,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When its row last changed.
+    pub changed_at: Timestamp,
+    /// Who drives it.
+    pub owner: Option<WorkerId>,
+    /// When it has to be driven.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// Which runs a list shows: those for which everything holds that is given.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Any of these; empty for all.
+    pub status: Vec<Status>,
+    /// This pipeline.
+    pub pipeline: Option<PipelineName>,
+    /// All of these labels.
+    pub labels: Vec<(String, String)>,
+}
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Only runs after this place; from the start without.
+    pub after: Option<Cursor>,
+    /// Most rows, up to 1,000.
+    pub limit: usize,
+}
+
+/// A place in a list: the last row seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor(pub RunNo);
+
+/// Answer to an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Put {
+    /// It is in the inbox.
+    Accepted,
+    /// An entry with its dedupe id came before; this one was ignored.
+    Duplicate,
+    /// The inbox is full.
+    Full,
+    /// The run is over: nothing will read it.
+    Settled,
+}
+
+/// How a store is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StoreHealth {
+    /// The earliest wake that has passed without a claim.
+    pub oldest_due: Option<Timestamp>,
+    /// When something was last committed through this handle.
+    pub last_commit: Option<Timestamp>,
+    /// Runs that are stuck.
+    pub stuck: u64,
+    /// Runs that are quarantined.
+    pub quarantined: u64,
+}

@@ -1,0 +1,181 @@
+//! What is written at once.
+
+use towpath_model::{
+    Attempt, Digest, EntryId, Epoch, Listing, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq,
+    StepId, StoredEvent, Timestamp, WorkerId,
+};
+
+/// Everything that one step of a run writes: all of it, or none of it.
+#[derive(Clone, Debug)]
+pub struct Transition {
+    /// The run.
+    pub run: RunNo,
+    /// The epoch of the lease under which it is written.
+    pub epoch: Epoch,
+    /// Number of the run's last event before it.
+    pub after: Seq,
+    /// The events, sealed and hashed by the driver. May be empty: consuming or releasing is a transition too.
+    pub events: Vec<StoredEvent>,
+    /// Hash of the run's last event after it.
+    pub head_hash: Digest,
+    /// The row of the run in lists, when it changed.
+    pub listing: Option<Listing>,
+    /// The one timer row of the run.
+    pub wake: Wake,
+    /// Inbox entries that were folded into the events.
+    pub consumed: Vec<EntryId>,
+    /// Entries for the inboxes of other runs.
+    pub send: Vec<(RunId, NewEntry)>,
+    /// Changes of locks.
+    pub locks: Vec<LockChange>,
+    /// Values too large for their events.
+    pub blobs: Vec<Blob>,
+    /// What bodies wrote to their logs since the last one; outside the chain.
+    pub logs: Vec<LogLine>,
+    /// The last progress of steps that reported some since the last one; outside the chain.
+    pub progress: Vec<Progress>,
+    /// Whether the lease is given back with it.
+    pub release: bool,
+}
+
+/// Text that a step wrote to its log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogLine {
+    /// The step.
+    pub step: StepId,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Its number among the run's lines, given by the store; what a writer puts here is ignored.
+    pub line: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The text, up to 64 KiB; one or more lines.
+    pub text: String,
+}
+
+/// How far a step is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// The step.
+    pub step: StepId,
+    /// Percent done, 0 to 100.
+    pub percent: u8,
+    /// One line about it.
+    pub message: String,
+    /// When it was reported.
+    pub at: Timestamp,
+}
+
+impl Transition {
+    /// A transition of a run that changes nothing yet.
+    pub fn new(run: RunNo, epoch: Epoch, after: Seq, head_hash: Digest) -> Self {
+        Transition {
+            run,
+            epoch,
+            after,
+            events: Vec::new(),
+            head_hash,
+            listing: None,
+            wake: Wake::Keep,
+            consumed: Vec::new(),
+            send: Vec::new(),
+            locks: Vec::new(),
+            blobs: Vec::new(),
+            logs: Vec::new(),
+            progress: Vec::new(),
+            release: false,
+        }
+    }
+
+    /// Bytes of its events and blobs, for the limit of a batch.
+    pub fn bytes(&self) -> usize {
+        let event = |e: &StoredEvent| e.header.len() + e.payload.as_ref().map_or(0, Vec::len);
+        self.events.iter().map(event).sum::<usize>() + self.blobs.iter().map(|b| b.text.len()).sum::<usize>()
+    }
+}
+
+/// What becomes of a run's timer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Wake {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// The run has to be driven at this time, or as soon after as somebody can.
+    At(Timestamp),
+    /// No time wakes the run.
+    Never,
+}
+
+/// A change of a named lock, part of the owner's transition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LockChange {
+    /// The run queues for it.
+    Ask(Name),
+    /// The run gives it back; the first in the queue is told through its inbox.
+    Return(Name),
+}
+
+/// A value that is stored by its digest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Blob {
+    /// SHA-256 of the text.
+    pub digest: Digest,
+    /// The value: JSON.
+    pub text: String,
+}
+
+/// A run to be started.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Its id.
+    pub run: RunId,
+    /// Its pipeline; with the key it is unique.
+    pub pipeline: PipelineName,
+    /// The caller's name for it.
+    pub key: RunKey,
+    /// Hash of its plan: starting again with the same key and another plan is refused by the engine.
+    pub plan_hash: Digest,
+    /// Its first events.
+    pub events: Vec<StoredEvent>,
+    /// Hash of the last of them.
+    pub head_hash: Digest,
+    /// Its row in lists.
+    pub listing: Listing,
+    /// Labels to search by.
+    pub labels: Vec<(String, String)>,
+    /// When it has to be driven, if it is not owned from the start.
+    pub wake: Wake,
+    /// The worker that drives it from the start, at epoch 1; without, whoever claims it.
+    pub owner: Option<WorkerId>,
+    /// Its pipeline's record, and values too large for their events.
+    pub blobs: Vec<Blob>,
+}
+
+/// What a worker asks for when it claims runs.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The worker. It must have registered.
+    pub worker: WorkerId,
+    /// Most runs that it takes.
+    pub limit: usize,
+    /// Only this run, whatever waits; it must be claimable all the same.
+    pub only: Option<RunId>,
+}
+
+/// A run that a worker has claimed: its epoch was raised, and only this worker can write to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Claimed {
+    /// The run's number in this store.
+    pub no: RunNo,
+    /// The run.
+    pub run: RunId,
+    /// The new epoch.
+    pub epoch: Epoch,
+    /// Whether another worker owned it until now: what that worker ran is in doubt.
+    pub taken_over: bool,
+    /// When the worker before was last known alive; `None` when nobody owned the run, or when its death is proven, so
+    /// that none of its requests can still be under way from that process.
+    pub predecessor_alive_at: Option<Timestamp>,
+    /// How often it was claimed without an append since: a run that kills its workers shows here.
+    pub claims_without_progress: u32,
+}
