@@ -9,13 +9,17 @@ pub(crate) fn fmt(workspace: &Workspace) -> Outcome {
 }
 
 pub(crate) fn clippy(workspace: &Workspace) -> Outcome {
-    run(&mut cargo(workspace, ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])).into()
+    run(&mut cargo(
+        workspace,
+        ["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"],
+    ))
+    .into()
 }
 
 /// Only libraries: the command's binary has the name of the facade, and two pages of one name overwrite each other.
 pub(crate) fn doc(workspace: &Workspace) -> Outcome {
     let flags = std::env::var("RUSTDOCFLAGS").unwrap_or_default();
-    run(cargo(workspace, ["doc", "--workspace", "--lib", "--no-deps"])
+    run(cargo(workspace, ["doc", "--workspace", "--lib", "--no-deps", "--keep-going"])
         .env("RUSTDOCFLAGS", format!("{flags} -D warnings")))
     .into()
 }
