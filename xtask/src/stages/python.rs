@@ -40,6 +40,7 @@ fn settle(outcome: &mut Outcome, last: Option<Counts>, result: Result<(), String
         Ok(()) if last.is_none() => {
             outcome.fail(format!("{CHECK} must end with `N passed, N failed, N skipped`, and did not"));
         }
+        Ok(()) if outcome.counts == Counts::default() => outcome.fail("no test ran".to_owned()),
         Ok(()) => {}
     }
     // A skip without a name could not be held against the list of those that are expected.
@@ -69,6 +70,7 @@ mod tests {
     fn counts_say_what_they_mean() {
         let cases = [
             ("all pass", settled(Some((3, 0, 0)), 0, Ok(())), (3, 0, 0)),
+            ("nothing ran", settled(Some((0, 0, 0)), 0, Ok(())), (0, 1, 0)),
             ("no counts", settled(None, 0, Ok(())), (0, 1, 0)),
             ("it died", settled(None, 0, Err("exit status: 1")), (0, 1, 0)),
             ("failures are counted once", settled(Some((3, 2, 0)), 0, Err("exit status: 1")), (3, 2, 0)),
