@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    time::{SystemTime, UNIX_EPOCH},
+    sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use towpath_model::Timestamp;
 
@@ -21,5 +22,48 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that stands still until somebody moves it.
+///
+/// ```
+/// use std::time::Duration;
+/// use towpath_store::{Clock, ManualClock};
+/// let clock = ManualClock::default();
+/// let before = clock.now();
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!(clock.now().since(before), Duration::from_secs(60));
+/// ```
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock that shows this time.
+    pub fn at(now: Timestamp) -> Self {
+        ManualClock(AtomicI64::new(now.as_micros()))
+    }
+
+    /// Moves it on.
+    pub fn advance(&self, by: Duration) {
+        self.set(self.now().plus(by));
+    }
+
+    /// Sets it, also back.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.as_micros(), Ordering::SeqCst);
+    }
+}
+
+impl Default for ManualClock {
+    /// Midnight in UTC at the beginning of 2026: a time that reads well in a failing test.
+    fn default() -> Self {
+        ManualClock::at(Timestamp::from_micros(1_767_225_600_000_000))
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
     }
 }

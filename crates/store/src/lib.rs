@@ -5,14 +5,20 @@
 //! event. [`MemoryStore`] is the smallest one; feature `conformance` holds the suite that every store passes.
 #![deny(missing_docs)]
 
+mod batch;
+mod changes;
 mod clock;
 mod error;
+mod logs;
 mod memory;
 mod store;
 mod transition;
 
-pub use clock::{Clock, SystemClock};
+pub use batch::{check_batch, lock_grant};
+pub use changes::{Changes, Waiting};
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Refused, StoreError, StoreErrorKind};
+pub use logs::{LOG_BYTES, LOG_GAP, LOG_LINE_BYTES, LogCut, LogRoom, log_pieces};
 pub use memory::MemoryStore;
-pub use store::{Cursor, Filter, Head, Page, Projector, Put, RunRow, Started, Store, StoreHealth};
+pub use store::{Changed, Cursor, Filter, Head, Page, Projector, Put, RunRow, Started, Store, StoreHealth};
 pub use transition::{Blob, Claim, Claimed, LockChange, LogLine, NewRun, Progress, Transition, Wake};

@@ -2,7 +2,7 @@
 
 use crate::{Claim, Claimed, LogLine, NewRun, Progress, Refused, StoreError, Transition};
 use async_trait::async_trait;
-use std::{fmt, time::Duration};
+use std::{fmt, pin::Pin, time::Duration};
 use towpath_model::{
     Digest, Entry, Epoch, Listing, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, Status, StepId,
     StoredEvent, Timestamp, WorkerId,
@@ -22,7 +22,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - two starts with one key at the same moment make one run
     /// - a started run has its events, listing, labels, wake and blobs, or is not there at all
     /// - a run started with an owner is leased to it at epoch one
-    /// - a run started without an owner can be claimed
+    /// - a run started without an owner can be claimed, at once or at its wake
+    /// - a run cannot be started for an owner that is not registered
     ///
     /// # Cancel safety
     /// Dropping the future drops only the answer: the run may have started.
@@ -34,11 +35,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - a transition is written whole
     /// - a transition with an old epoch is refused as fenced
     /// - a transition after another event is refused with the number found
+    /// - a transition of a run that is not there is refused as fenced
+    /// - a run that was given back takes no transition of its old epoch
     /// - a refused transition leaves the others of its batch untouched
     /// - two transitions of one run in one batch are written in order
     /// - a batch above the limits is invalid and writes nothing
     /// - a released run can be claimed when it is due or has an entry
     /// - an entry sent to another run arrives with the transition or not at all
+    /// - an entry sent to a run whose inbox is full arrives all the same
+    /// - a free lock is granted with the transition that asks for it
+    /// - a returned lock goes to the run that asked first
+    /// - a run that settles holds no lock and waits for none
     /// - any append resets the count of claims without progress
     ///
     /// # Errors
@@ -52,18 +59,23 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// A run has something to do when its wake is due, when its inbox holds an entry, or when its owner died while it
     /// was leased. It is free when nobody owns it, when its owner's deadline has passed, or when its owner is proven
-    /// dead. Settled and quarantined runs have nothing to do; a quarantined run with an entry has.
+    /// dead: dropping the handle through which a worker registered proves it. Settled and quarantined runs have nothing
+    /// to do; a quarantined run with a new entry has.
     ///
     /// # Contract
     /// - a claim raises the epoch
     /// - two workers that claim at once never get the same run
     /// - a run whose owner lives is not claimed
     /// - a run whose owner's deadline has passed is claimed and says that it was taken over
+    /// - a run whose owner is proven dead is claimed at once
     /// - a parked run is claimed when its wake is due and not before
     /// - a parked run is claimed when its inbox holds an entry
     /// - a settled run is never claimed
     /// - a claim takes at most its limit, the longest due first
     /// - claims without progress are counted
+    /// - a run that was given back counts its claims anew
+    /// - a worker that is not registered claims nothing
+    /// - a claim of one run takes no other
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError>;
 
     /// Makes a worker known, with a lease of this length; its deadline is computed by the store's clock.
@@ -113,6 +125,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - an entry with a dedupe id that the run has seen is a duplicate, also after it was consumed
     /// - an inbox that is full refuses
     /// - an entry for a run that is not there is not found
+    /// - an entry for a run that is over is answered as settled
     /// - an entry keeps the time at which the store took it
     async fn put_entry(&self, run: RunId, entry: NewEntry) -> Result<Put, StoreError>;
 
@@ -137,20 +150,26 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Sets a run's row to quarantined with a reason, by the holder of its lease, and gives the lease back. No event.
     ///
+    /// Its wake is taken away; what is in its inbox by then waits for the next entry.
+    ///
     /// # Contract
-    /// - a quarantined run shows its reason and is not claimed until it has an entry
+    /// - a quarantined run shows its reason and is not claimed until it gets an entry
+    /// - only the holder of the lease can quarantine a run
     async fn quarantine(&self, run: RunNo, epoch: Epoch, seq: Seq, reason: &str) -> Result<(), StoreError>;
 
     /// Returns when somebody may have written something that this handle has not seen: an entry, a run, a release.
     ///
-    /// It may return early and for nothing. Writes through this handle and by other processes both count.
+    /// It counts from the call, not from the first poll, so that nothing falls between looking and waiting: call it,
+    /// look, then await it. It may return early and for nothing. Writes through this handle and by other processes
+    /// both count.
     ///
     /// # Contract
     /// - a write through another handle is noticed
+    /// - a write between the call and the first poll is noticed
     ///
     /// # Cancel safety
     /// Safe to drop.
-    async fn changed(&self);
+    fn changed(&self) -> Changed<'_>;
 
     /// Makes every projection anew from the journals: listings, wakes, labels.
     ///
@@ -161,6 +180,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// What a step wrote to its log, oldest first, after a line number; outside the chain.
     ///
     /// # Contract
+    /// - logs are numbered in order and read after a number
     /// - logs keep head and tail of each attempt within their limit
     async fn logs(
         &self,
@@ -182,6 +202,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The time, by the clock that its deadlines are computed with.
     async fn now(&self) -> Result<Timestamp, StoreError>;
 }
+
+/// The future of [`Store::changed`].
+pub type Changed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Folds a journal into its row: what a store needs to rebuild projections without looking inside events.
 pub trait Projector: Sync {
@@ -254,8 +277,13 @@ pub struct Filter {
 pub struct Page {
     /// Only runs after this place; from the start without.
     pub after: Option<Cursor>,
-    /// Most rows, up to 1,000.
+    /// Most rows, up to [`Page::MOST`].
     pub limit: usize,
+}
+
+impl Page {
+    /// Most rows of one page; a larger limit is taken for this.
+    pub const MOST: usize = 1_000;
 }
 
 /// A place in a list: the last row seen.

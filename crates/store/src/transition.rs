@@ -2,7 +2,7 @@
 
 use towpath_model::{
     Attempt, Digest, EntryId, Epoch, Listing, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq,
-    StepId, StoredEvent, Timestamp, WorkerId,
+    Status, StepId, StoredEvent, Timestamp, WorkerId,
 };
 
 /// Everything that one step of a run writes: all of it, or none of it.
@@ -24,7 +24,8 @@ pub struct Transition {
     pub wake: Wake,
     /// Inbox entries that were folded into the events.
     pub consumed: Vec<EntryId>,
-    /// Entries for the inboxes of other runs.
+    /// Entries for the inboxes of other runs. They are taken also above the limit of an inbox, since a run's own
+    /// items may be more; one for a run that is over, or not there, is dropped.
     pub send: Vec<(RunId, NewEntry)>,
     /// Changes of locks.
     pub locks: Vec<LockChange>,
@@ -49,7 +50,7 @@ pub struct LogLine {
     pub line: u64,
     /// When it was written.
     pub at: Timestamp,
-    /// The text, up to 64 KiB; one or more lines.
+    /// The text, one or more lines. A store keeps it in pieces of [`LOG_LINE_BYTES`](crate::LOG_LINE_BYTES).
     pub text: String,
 }
 
@@ -87,10 +88,20 @@ impl Transition {
         }
     }
 
-    /// Bytes of its events and blobs, for the limit of a batch.
+    /// Whether anybody but its own driver has to look: it gives a run back, settles it, or puts entries into inboxes.
+    pub fn is_noticed(&self) -> bool {
+        let settles = self.listing.as_ref().is_some_and(|l| l.status == Status::Settled);
+        self.release || settles || !self.send.is_empty() || !self.locks.is_empty()
+    }
+
+    /// Bytes of its events, which a [batch](crate::check_batch) limits.
+    pub fn event_bytes(&self) -> usize {
+        self.events.iter().map(|e| e.header.len() + e.payload.as_ref().map_or(0, Vec::len)).sum()
+    }
+
+    /// Bytes of its events and blobs: about what writing it costs.
     pub fn bytes(&self) -> usize {
-        let event = |e: &StoredEvent| e.header.len() + e.payload.as_ref().map_or(0, Vec::len);
-        self.events.iter().map(event).sum::<usize>() + self.blobs.iter().map(|b| b.text.len()).sum::<usize>()
+        self.event_bytes() + self.blobs.iter().map(|b| b.text.len()).sum::<usize>()
     }
 }
 
@@ -109,9 +120,9 @@ pub enum Wake {
 /// A change of a named lock, part of the owner's transition.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LockChange {
-    /// The run queues for it.
+    /// The run queues for it. When it is free, the run's own inbox gets the [grant](crate::lock_grant) at once.
     Ask(Name),
-    /// The run gives it back; the first in the queue is told through its inbox.
+    /// The run gives it back, or its place in the queue; the run that asked first gets the grant in its inbox.
     Return(Name),
 }
 
@@ -143,9 +154,9 @@ pub struct NewRun {
     pub listing: Listing,
     /// Labels to search by.
     pub labels: Vec<(String, String)>,
-    /// When it has to be driven, if it is not owned from the start.
+    /// When it has to be driven, if it is not owned from the start: at a time, or else at once.
     pub wake: Wake,
-    /// The worker that drives it from the start, at epoch 1; without, whoever claims it.
+    /// The worker that drives it from the start, at epoch 1; without, whoever claims it. It must have registered.
     pub owner: Option<WorkerId>,
     /// Its pipeline's record, and values too large for their events.
     pub blobs: Vec<Blob>,
@@ -176,6 +187,7 @@ pub struct Claimed {
     /// When the worker before was last known alive; `None` when nobody owned the run, or when its death is proven, so
     /// that none of its requests can still be under way from that process.
     pub predecessor_alive_at: Option<Timestamp>,
-    /// How often it was claimed without an append since: a run that kills its workers shows here.
+    /// How often it was claimed without an append since, this time included, so 1 when all is well. A run that was
+    /// given back counts anew: only one that kills its workers reaches 3.
     pub claims_without_progress: u32,
 }

@@ -1,0 +1,46 @@
+//! What a batch of transitions has to keep, the same in every store.
+
+use crate::{StoreError, StoreErrorKind, Transition};
+use std::collections::BTreeMap;
+use towpath_model::{Actor, Digest, Json, Message, Name, NewEntry, limits};
+
+/// Checks a batch against the limits, before anything of it is written.
+///
+/// A batch holds at most [`BATCH_TRANSITIONS`](limits::BATCH_TRANSITIONS) and [`BATCH_BYTES`](limits::BATCH_BYTES) of
+/// events; a blob has its own limit and does not count, so that one that is larger than a batch can be written at all.
+///
+/// # Errors
+/// The batch is invalid; the error names the limit.
+pub fn check_batch(batch: &[Transition]) -> Result<(), StoreError> {
+    let invalid = |what, most: usize, found: usize| {
+        Err(StoreError::new(StoreErrorKind::Invalid, "commit").with(what, found).with("limit", most))
+    };
+    if batch.len() > limits::BATCH_TRANSITIONS {
+        return invalid("transitions", limits::BATCH_TRANSITIONS, batch.len());
+    }
+    let bytes = batch.iter().map(Transition::event_bytes).sum();
+    if bytes > limits::BATCH_BYTES {
+        return invalid("bytes", limits::BATCH_BYTES, bytes);
+    }
+    let blobs = batch.iter().flat_map(|t| &t.blobs).map(|b| b.text.len());
+    match blobs.max() {
+        Some(largest) if largest > limits::BLOB_BYTES => {
+            invalid("bytes of a blob", limits::BLOB_BYTES, largest)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The entry by which a run learns that it holds a lock: a signal named `lock` with the lock's name and the fencing
+/// number of this grant, from the engine.
+pub fn lock_grant(lock: &Name, fence: u64) -> NewEntry {
+    let name = |text: &str| Name::new(text).expect("a short line is a name");
+    let json = |value: Result<Json, _>| value.expect("text and numbers are JSON");
+    let value = BTreeMap::from([("fence", json(Json::of(&fence))), ("lock", json(Json::of(lock.as_str())))]);
+    let value = json(Json::of(&value));
+    NewEntry {
+        dedupe_id: name(&format!("lock/{}/{fence}", Digest::of(lock.as_str().as_bytes()))),
+        actor: Actor::engine(),
+        message: json(Json::of(&Message::Signal { name: name("lock"), step: None, value })),
+    }
+}

@@ -1,0 +1,136 @@
+//! What there is.
+
+use super::logs::Logs;
+use crate::{Head, Progress, StoreError, StoreErrorKind};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use towpath_model::{
+    Digest, Entry, EntryId, Epoch, Listing, Name, PipelineName, RunId, RunKey, RunNo, Seq, Status, StepId,
+    StoredEvent, Timestamp, WorkerId,
+};
+
+#[derive(Default)]
+pub(super) struct State {
+    /// In the order of their numbers, of which the first is 1.
+    pub(super) runs: Vec<Run>,
+    pub(super) by_id: HashMap<RunId, RunNo>,
+    pub(super) by_key: HashMap<(PipelineName, RunKey), RunNo>,
+    pub(super) workers: BTreeMap<WorkerNo, Worker>,
+    pub(super) blobs: HashMap<Digest, String>,
+    pub(super) locks: BTreeMap<Name, Lock>,
+    pub(super) last_worker: u64,
+    pub(super) last_entry: i64,
+    pub(super) last_line: u64,
+}
+
+/// One registration of a worker: the same id may register again after it died, and owns nothing of before then.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct WorkerNo(pub(super) u64);
+
+pub(super) struct Worker {
+    pub(super) id: WorkerId,
+    pub(super) process: u64,
+    pub(super) alive_at: Timestamp,
+    pub(super) deadline: Timestamp,
+    pub(super) end: Option<End>,
+}
+
+/// How a worker lost its lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// A run of it was taken over after its deadline; it may live all the same.
+    TakenOver,
+    /// Its process is gone.
+    Dead,
+}
+
+pub(super) struct Run {
+    pub(super) id: RunId,
+    pub(super) pipeline: PipelineName,
+    pub(super) key: RunKey,
+    pub(super) plan_hash: Digest,
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) started_at: Timestamp,
+    pub(super) changed_at: Timestamp,
+    pub(super) listing: Listing,
+    pub(super) events: Vec<StoredEvent>,
+    pub(super) hash: Digest,
+    pub(super) epoch: Epoch,
+    pub(super) owner: Option<WorkerNo>,
+    pub(super) claims: u32,
+    pub(super) wake_at: Option<Timestamp>,
+    /// Since when somebody has to look at it, whatever its wake: it has an entry, or was given back in the middle.
+    /// Counts only while nobody owns it.
+    pub(super) ready_at: Option<Timestamp>,
+    pub(super) entries: BTreeMap<EntryId, Entry>,
+    pub(super) seen: HashSet<Name>,
+    pub(super) logs: Logs,
+    pub(super) progress: BTreeMap<StepId, Progress>,
+}
+
+#[derive(Default)]
+pub(super) struct Lock {
+    pub(super) holder: Option<RunNo>,
+    pub(super) queue: VecDeque<RunNo>,
+    pub(super) fence: u64,
+}
+
+impl Run {
+    pub(super) fn seq(&self) -> Seq {
+        Seq(self.events.len() as u64)
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.listing.status == Status::Settled
+    }
+
+    /// Takes the lease away and fences whoever held it. What waits in the inbox makes the run ready again.
+    pub(super) fn give_back(&mut self) {
+        self.owner = None;
+        self.epoch = self.epoch.next();
+        self.claims = 0;
+        self.ready_at = self.entries.values().next().map(|e| e.received_at);
+    }
+}
+
+impl State {
+    pub(super) fn run(&self, operation: &'static str, no: RunNo) -> Result<&Run, StoreError> {
+        let missing = || StoreError::new(StoreErrorKind::NotFound, operation).with("run", no);
+        index(no).and_then(|i| self.runs.get(i)).ok_or_else(missing)
+    }
+
+    pub(super) fn run_mut(&mut self, no: RunNo) -> Option<&mut Run> {
+        index(no).and_then(|i| self.runs.get_mut(i))
+    }
+
+    /// The run of a number that this state has given out.
+    pub(super) fn own(&mut self, no: RunNo) -> &mut Run {
+        self.run_mut(no).expect("a run that was numbered is never removed")
+    }
+
+    pub(super) fn numbered(&self) -> impl DoubleEndedIterator<Item = (RunNo, &Run)> {
+        self.runs.iter().enumerate().map(|(i, run)| (RunNo(i as i64 + 1), run))
+    }
+
+    pub(super) fn head(&self, no: RunNo) -> Result<Head, StoreError> {
+        let run = self.run("read the head", no)?;
+        let owner = run.owner.map(|w| self.workers[&w].id.clone());
+        Ok(Head { seq: run.seq(), hash: run.hash, epoch: run.epoch, owner })
+    }
+
+    /// The registration of a worker that has not lost its lease.
+    pub(super) fn worker(&self, operation: &'static str, id: &WorkerId) -> Result<WorkerNo, StoreError> {
+        let missing = || StoreError::new(StoreErrorKind::NotFound, operation).with("worker", id);
+        let found = self.workers.iter().find(|(_, w)| w.id == *id && w.end.is_none());
+        found.map(|(no, _)| *no).ok_or_else(missing)
+    }
+
+    /// Forgets workers that lost their lease and own nothing more.
+    pub(super) fn forget_workers(&mut self) {
+        let owners: BTreeSet<WorkerNo> = self.runs.iter().filter_map(|r| r.owner).collect();
+        self.workers.retain(|no, w| w.end.is_none() || owners.contains(no));
+    }
+}
+
+fn index(no: RunNo) -> Option<usize> {
+    usize::try_from(no.0.checked_sub(1)?).ok()
+}

@@ -1,0 +1,138 @@
+//! Starting runs and appending to them.
+
+use super::state::{Run, State};
+use crate::{Blob, LockChange, NewRun, Refused, Started, StoreError, Transition, Wake, lock_grant};
+use std::collections::{BTreeMap, HashSet};
+use towpath_model::{Epoch, Listing, Name, RunNo, Seq, Status, Timestamp};
+
+impl State {
+    pub(super) fn start_run(&mut self, new: NewRun, now: Timestamp) -> Result<Started, StoreError> {
+        let key = (new.pipeline.clone(), new.key.clone());
+        if let Some(no) = self.by_key.get(&key) {
+            return Ok(Started::Existing(Box::new(self.row(*no))));
+        }
+        let owner = new.owner.as_ref().map(|w| self.worker("start a run", w)).transpose()?;
+        let no = RunNo(self.runs.len() as i64 + 1);
+        let wake_at = match new.wake {
+            Wake::At(at) => Some(at),
+            Wake::Keep | Wake::Never => None,
+        };
+        self.by_id.insert(new.run, no);
+        self.by_key.insert(key, no);
+        self.store_blobs(new.blobs);
+        self.runs.push(Run {
+            id: new.run,
+            pipeline: new.pipeline,
+            key: new.key,
+            plan_hash: new.plan_hash,
+            labels: new.labels,
+            started_at: now,
+            changed_at: now,
+            listing: new.listing,
+            events: new.events,
+            hash: new.head_hash,
+            epoch: Epoch(u64::from(owner.is_some())),
+            owner,
+            claims: 0,
+            wake_at,
+            ready_at: wake_at.is_none().then_some(now),
+            entries: BTreeMap::new(),
+            seen: HashSet::new(),
+            logs: Default::default(),
+            progress: BTreeMap::new(),
+        });
+        Ok(Started::New(no))
+    }
+
+    pub(super) fn commit(&mut self, t: Transition, now: Timestamp) -> Result<Seq, Refused> {
+        let run = self.run_mut(t.run).filter(|r| r.epoch == t.epoch).ok_or(Refused::Fenced)?;
+        if run.seq() != t.after {
+            return Err(Refused::Sequence { found: run.seq() });
+        }
+        if !t.events.is_empty() {
+            run.hash = t.head_hash;
+            run.claims = 0;
+        }
+        run.events.extend(t.events);
+        match t.wake {
+            Wake::Keep => {}
+            Wake::At(at) => run.wake_at = Some(at),
+            Wake::Never => run.wake_at = None,
+        }
+        for id in t.consumed {
+            run.entries.remove(&id);
+        }
+        run.progress.extend(t.progress.into_iter().map(|p| (p.step.clone(), p)));
+        let mut last_line = self.last_line;
+        let run = self.own(t.run);
+        for text in t.logs {
+            run.logs.add(text, &mut last_line);
+        }
+        self.last_line = last_line;
+        if let Some(listing) = t.listing {
+            self.set_listing(t.run, listing, now);
+        }
+        self.store_blobs(t.blobs);
+        for (run, entry) in t.send {
+            self.send(run, entry, now);
+        }
+        for change in t.locks {
+            self.change_lock(t.run, change, now);
+        }
+        let run = self.own(t.run);
+        if t.release {
+            run.give_back();
+        }
+        Ok(run.seq())
+    }
+
+    fn store_blobs(&mut self, blobs: Vec<Blob>) {
+        self.blobs.extend(blobs.into_iter().map(|b| (b.digest, b.text)));
+    }
+
+    pub(super) fn set_listing(&mut self, no: RunNo, listing: Listing, now: Timestamp) {
+        let run = self.own(no);
+        run.changed_at = now;
+        run.listing = listing;
+        if run.listing.status == Status::Settled {
+            run.wake_at = None;
+            let names: Vec<Name> = self.locks.keys().cloned().collect();
+            for name in names {
+                self.return_lock(no, &name, now);
+            }
+        }
+    }
+
+    fn change_lock(&mut self, no: RunNo, change: LockChange, now: Timestamp) {
+        match change {
+            LockChange::Ask(name) => {
+                let lock = self.locks.entry(name.clone()).or_default();
+                if lock.holder != Some(no) && !lock.queue.contains(&no) {
+                    lock.queue.push_back(no);
+                    self.grant(&name, now);
+                }
+            }
+            LockChange::Return(name) => self.return_lock(no, &name, now),
+        }
+    }
+
+    fn return_lock(&mut self, no: RunNo, name: &Name, now: Timestamp) {
+        let Some(lock) = self.locks.get_mut(name) else { return };
+        lock.queue.retain(|run| *run != no);
+        if lock.holder == Some(no) {
+            lock.holder = None;
+            self.grant(name, now);
+        }
+    }
+
+    /// Gives a free lock to the first in its queue.
+    fn grant(&mut self, name: &Name, now: Timestamp) {
+        let Some(lock) = self.locks.get_mut(name).filter(|l| l.holder.is_none()) else { return };
+        let Some(next) = lock.queue.pop_front() else { return };
+        lock.holder = Some(next);
+        lock.fence += 1;
+        let grant = lock_grant(name, lock.fence);
+        let run = self.own(next).id;
+        self.send(run, grant, now);
+    }
+}
