@@ -1,1 +1,39 @@
-//! (skeleton)
+//! Towpath's pure state machine: what a run is, and what it does next.
+//!
+//! A run's state is the fold of its events and nothing else. Three functions make a run go:
+//!
+//! * [`RunState::accept`] turns what came from outside (a body ended, a signal came) into events;
+//! * [`RunState::apply`] folds an event into the state;
+//! * [`RunState::decide`] says what follows: further events, and actions to be done once they are durable.
+//!
+//! Nothing here has a clock, randomness, async or I/O; the time now is an argument. A driver journals the events in one
+//! transition, and only then does the actions: intent before effect.
+//!
+//! [`check`] finds everything that is wrong with a plan at once, and [`Plan`] is a plan made ready to be driven.
+#![deny(missing_docs)]
+
+mod accept;
+mod apply;
+mod check;
+mod condition;
+mod decide;
+mod explain;
+mod io;
+mod jitter;
+mod plan;
+mod sections;
+mod settle;
+mod state;
+mod state_of;
+mod status;
+mod unwind;
+mod verbs;
+
+pub use apply::{Corrupt, CorruptKind};
+pub use check::{Problem, Problems, check};
+pub use explain::{Explanation, Mover, Wait};
+pub use io::{Action, BodyEnd, Decision, Input, Observation, UndoEnd};
+pub use jitter::full_jitter;
+pub use plan::{Ix, Plan};
+pub use state::{Leaving, Node, Phase, RunState};
+pub use state_of::{Rest, StepState, StepStateKind, UndoState};

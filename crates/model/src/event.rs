@@ -98,6 +98,23 @@ kinds! {
     32 SubRunSettled "sub-run-settled" "A run below this one is over.";
     33 SubRunUnwinding "sub-run-unwinding" "A run below this one was asked to undo what it did.";
     34 Overridden "overridden" "Somebody passed a closed window, a freeze or a gate, with a reason.";
+    35 EntryRefused "entry-refused" "An entry of the inbox that cannot be followed.";
+}
+
+impl Event {
+    /// Who caused the event, when it was not the engine.
+    pub fn caused_by(&self) -> Option<&Actor> {
+        match self {
+            Event::VerbAnswered(e) => Some(&e.by),
+            Event::SignalKept(e) => Some(&e.from),
+            Event::EntryRefused(e) => Some(&e.from),
+            Event::WaitOver(e) => e.from.as_ref(),
+            Event::PlanReplaced(e) => Some(&e.by),
+            Event::Redacted(e) => Some(&e.by),
+            Event::Overridden(e) => Some(&e.by),
+            _ => None,
+        }
+    }
 }
 
 impl EventKind {
@@ -295,6 +312,9 @@ bodies! {
         /// Who sent the signal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Actor>,
+        /// Number of the event that kept the signal, when it came before somebody waited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<Seq>,
     }
 
     /// A step will not run.
@@ -331,6 +351,18 @@ bodies! {
         value: Json,
         /// Who sent it.
         from: Actor,
+        /// When the store took it.
+        received_at: Timestamp,
+    }
+
+    /// An entry of the inbox that cannot be followed.
+    EntryRefused {
+        /// The sender's id of the entry.
+        id: Name,
+        /// Who sent it.
+        from: Actor,
+        /// Why, and what to do instead.
+        why: String,
     }
 
     /// An operator's verb was accepted, or refused.

@@ -235,7 +235,7 @@ mod tests {
         assert!(RunKey::new(&"k".repeat(257)).is_err());
         assert!(ItemKey::new(&"k".repeat(256)).is_ok());
         assert!(ItemKey::new(&"k".repeat(257)).is_err());
-        let deep = vec!["a"; limits::NESTING + 1].join("/");
+        let deep = ["a"; limits::NESTING + 1].join("/");
         assert!(StepId::new(&deep).is_ok());
         assert!(StepId::new(&format!("{deep}/a")).is_err());
     }

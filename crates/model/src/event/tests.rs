@@ -121,20 +121,28 @@ fn samples() -> Vec<Event> {
             checkpoint: None,
         }
         .into(),
-        WaitOver { step: step_a.clone(), wait: name("bake-25"), value: None, from: None }.into(),
+        WaitOver { step: step_a.clone(), wait: name("bake-25"), value: None, from: None, kept: None }.into(),
         WaitOver {
             step: step_a.clone(),
             wait: name("go"),
             value: Some(json("true")),
             from: Some(user.clone()),
+            kept: Some(Seq(4)),
         }
         .into(),
         StepSkipped { step: step_a.clone(), why: SkipWhy::Condition }.into(),
         StepSkipped { step: step_a.clone(), why: SkipWhy::Reads { step: step("scan") } }.into(),
         StepSkipped { step: step_a.clone(), why: SkipWhy::Operator { by: user.clone() } }.into(),
         StepReset { step: step_a.clone(), new_key: true, from_scratch: true, new_before: true }.into(),
-        SignalKept { signal: name("go"), step: Some(step_a.clone()), value: json("1"), from: user.clone() }
-            .into(),
+        SignalKept {
+            signal: name("go"),
+            step: Some(step_a.clone()),
+            value: json("1"),
+            from: user.clone(),
+            received_at: at(2),
+        }
+        .into(),
+        EntryRefused { id: name("x"), from: user.clone(), why: "no such step".into() }.into(),
         VerbAnswered {
             id: name("v1"),
             verb: Verb::Retry { step: None, new_key: true, from_scratch: false },

@@ -1,0 +1,343 @@
+//! What came from outside, turned into events.
+
+use crate::{BodyEnd, Input, Ix, Observation, Phase, RunState, StepState, UndoEnd, UndoState, full_jitter};
+use std::time::Duration;
+use towpath_model::{
+    Answer, Attempt, Checkpointed, CompensationDone, CompensationFailed, DoneBy, Doubt, Ended, Entry,
+    EntryRefused, Event, Failure, FailureKind, InDoubt, Json, Message, Name, Payload, RetryPolicy, Section,
+    SignalKept, StepDone, StepFailed, StepId, StepInDoubt, StepObserved, StepStarted, Then, Timestamp,
+    WaitOver, WaitStarted, limits,
+};
+
+type Answered = Result<Vec<Event>, Failure>;
+
+impl RunState {
+    /// Takes what came from outside: gives the events that it makes, which are folded already.
+    ///
+    /// What comes too late, from a body of an attempt that is over, makes no event.
+    ///
+    /// # Errors
+    /// What the body that asked has to be told: a wait or a checkpoint that may not be.
+    pub fn take(&mut self, input: Input, now: Timestamp) -> Answered {
+        let now = now.max(self.time);
+        if self.phase == Phase::Settled {
+            return Ok(Vec::new());
+        }
+        let accepted = self.accept(input, now)?;
+        let mut events = Vec::new();
+        accepted.into_iter().for_each(|event| self.record(&mut events, now, event));
+        Ok(events)
+    }
+
+    /// Takes entries of the inbox, merged with the timers that came due before each: by the time at which the store
+    /// took an entry, the entry first on a tie. So an approval that came in time counts, whenever it is read.
+    pub fn merge(&mut self, entries: Vec<Entry>, now: Timestamp) -> Vec<Event> {
+        let now = now.max(self.time);
+        let mut events = Vec::new();
+        for entry in entries {
+            let before = Timestamp::from_micros(entry.received_at.as_micros() - 1);
+            self.fire(&mut events, before.min(now), now);
+            // An entry is always answered by events; only bodies are told errors.
+            events.extend(self.take(Input::Entry(entry), now).unwrap_or_default());
+        }
+        events
+    }
+
+    fn accept(&mut self, input: Input, now: Timestamp) -> Answered {
+        match input {
+            Input::Before { step, result } => Ok(self.before_taken(&step, result, now)),
+            Input::Ended { step, attempt, end } => Ok(self.body_ended(&step, attempt, end, now)),
+            Input::Checkpoint { step, undoing, value } => self.checkpoint_asked(step, undoing, value),
+            Input::Wait { step, wait, until, signal, checkpoint } => {
+                self.wait_asked(WaitStarted { step, wait, until, signal, checkpoint })
+            }
+            Input::Observed { step, answer } => Ok(self.observed(&step, answer, now)),
+            Input::Undone { step, attempt, end } => Ok(self.undone(&step, attempt, end, now)),
+            Input::Entry(entry) => Ok(self.entry(entry)),
+        }
+    }
+
+    fn before_taken(
+        &mut self,
+        step: &StepId,
+        result: Result<Payload, (Failure, Option<Duration>)>,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let Some(ix) = self.plan.find(step) else { return Vec::new() };
+        if !self.live.asked.remove(&ix) || !self.is_active(ix) || self.is_held() {
+            return Vec::new();
+        }
+        let attempt = self.node(ix).attempt.next();
+        match result {
+            Ok(before) => vec![StepStarted { step: step.clone(), attempt, before: Some(before) }.into()],
+            Err((failure, after)) => {
+                let then = self.after_failure(ix, self.node(ix).tries + 1, &failure, after, now);
+                vec![StepFailed { step: step.clone(), attempt, failure, then }.into()]
+            }
+        }
+    }
+
+    fn body_ended(&self, step: &StepId, attempt: Attempt, end: BodyEnd, now: Timestamp) -> Vec<Event> {
+        let Some(ix) = self.plan.find(step) else { return Vec::new() };
+        let node = self.node(ix);
+        if node.attempt != attempt || !matches!(node.state, StepState::Running | StepState::Parked { .. }) {
+            return Vec::new();
+        }
+        let step = step.clone();
+        let event = match end {
+            BodyEnd::Done { output, facts, unreadable } => {
+                StepDone { step, output, by: DoneBy::Body, facts, output_error: unreadable }.into()
+            }
+            BodyEnd::Failed { failure, .. } if failure.kind == FailureKind::Unknown => {
+                self.in_doubt(ix, Ended::Unknown, Some(failure), now)
+            }
+            BodyEnd::Failed { failure, retry_after } => {
+                let then = self.after_failure(ix, node.tries, &failure, retry_after, now);
+                StepFailed { step, attempt, failure, then }.into()
+            }
+            BodyEnd::Lost { ended, failure } => self.in_doubt(ix, ended, failure, now),
+        };
+        vec![event]
+    }
+
+    /// An attempt that ended in this process without saying whether it took effect.
+    fn in_doubt(&self, ix: Ix, ended: Ended, failure: Option<Failure>, now: Timestamp) -> Event {
+        let step = self.plan.step(ix);
+        let node = self.node(ix);
+        let then = match step.in_doubt {
+            InDoubt::Observe => Doubt::Observe,
+            _ if !self.is_active(ix) => Doubt::Fail,
+            InDoubt::AskOperator if step.section == Section::Main => Doubt::Rest,
+            InDoubt::AskOperator => Doubt::Fail,
+            InDoubt::NoEffect | InDoubt::Idempotent => match self.next_try(ix, node.tries, None, now) {
+                Some(at) => Doubt::Retry { at },
+                None if self.rests(ix) => Doubt::Rest,
+                None => Doubt::Fail,
+            },
+        };
+        StepInDoubt { step: step.id.clone(), attempt: node.attempt, ended, failure, then }.into()
+    }
+
+    /// A step that ran in a process that died: only what cannot simply be entered again.
+    pub(crate) fn died(&self, ix: Ix) -> Event {
+        self.in_doubt(ix, Ended::Died, None, self.time)
+    }
+
+    /// What follows a failure: another try, an operator, or nothing.
+    fn after_failure(
+        &self,
+        ix: Ix,
+        tries: u32,
+        failure: &Failure,
+        retry_after: Option<Duration>,
+        now: Timestamp,
+    ) -> Then {
+        if !self.is_active(ix) {
+            return Then::Fail;
+        }
+        match failure.kind {
+            FailureKind::NeedsOperator => self.rest_or_fail(ix),
+            FailureKind::Rejected | FailureKind::Permanent => self.fail_or_rest(ix),
+            FailureKind::Transient | FailureKind::Unknown => match self.next_try(ix, tries, retry_after, now)
+            {
+                Some(at) => Then::Retry { at },
+                None if self.node(ix).attempt.0 >= limits::ATTEMPTS => self.rest_or_fail(ix),
+                None => self.fail_or_rest(ix),
+            },
+        }
+    }
+
+    /// When a step is tried again after `tries` tries, if it is.
+    fn next_try(&self, ix: Ix, tries: u32, after: Option<Duration>, now: Timestamp) -> Option<Timestamp> {
+        let step = self.plan.step(ix);
+        let node = self.node(ix);
+        if tries >= step.retry.attempts_max || node.attempt.0 >= limits::ATTEMPTS {
+            return None;
+        }
+        let at =
+            now.plus(self.delay(&step.id, &step.retry, tries, node.attempt.0).max(after.unwrap_or_default()));
+        (!self.is_out_of_time(ix, at)).then_some(at)
+    }
+
+    fn delay(&self, step: &StepId, policy: &RetryPolicy, tries: u32, draw: u32) -> Duration {
+        let ceiling = policy.ceiling(tries.max(1));
+        if policy.jitter { full_jitter(self.run, step, draw, ceiling) } else { ceiling }
+    }
+
+    /// Whether a failure of this step may not unwind the run, so that it rests instead.
+    fn rests(&self, ix: Ix) -> bool {
+        let step = self.plan.step(ix);
+        step.section == Section::Main && !step.best_effort && self.no_return.is_some()
+    }
+
+    pub(crate) fn fail_or_rest(&self, ix: Ix) -> Then {
+        if self.rests(ix) { Then::Rest } else { Then::Fail }
+    }
+
+    /// Steps beside the way forward, and best efforts, never wait for an operator.
+    pub(crate) fn rest_or_fail(&self, ix: Ix) -> Then {
+        let step = self.plan.step(ix);
+        if step.section == Section::Main && !step.best_effort { Then::Rest } else { Then::Fail }
+    }
+
+    fn checkpoint_asked(&self, step: StepId, undoing: bool, value: Payload) -> Answered {
+        let node = self.find(&step);
+        let under_way = node.is_some_and(|n| {
+            if undoing {
+                n.undo == UndoState::Running
+            } else {
+                matches!(n.state, StepState::Running | StepState::Parked { .. })
+            }
+        });
+        if !under_way {
+            return Err(Failure::new(
+                FailureKind::Permanent,
+                "the step is over: nothing can be saved for it any more",
+            ));
+        }
+        Ok(vec![Checkpointed { step, undoing, value }.into()])
+    }
+
+    fn wait_asked(&self, wait: WaitStarted) -> Answered {
+        let refuse = |text: String| Err(Failure::new(FailureKind::Permanent, text));
+        let Some(ix) = self.plan.find(&wait.step) else { return refuse("the step is over".into()) };
+        let node = self.node(ix);
+        if let StepState::Parked { wait: open } = &node.state {
+            return refuse(format!(
+                "wait {:?} begins while {open:?} lasts: await one after the other",
+                wait.wait
+            ));
+        }
+        if node.state != StepState::Running {
+            return refuse("the step is over: nothing can be waited for any more".into());
+        }
+        if node.waits.contains_key(&wait.wait) {
+            return refuse(format!("the wait {:?} is over already", wait.wait));
+        }
+        if node.waits.len() >= limits::WAITS_PER_STEP {
+            return refuse(format!(
+                "a step may have {} waits, and this one has as many",
+                limits::WAITS_PER_STEP
+            ));
+        }
+        let kept = self.signals.iter().find(|k| {
+            Some(&k.signal) == wait.signal.as_ref() && k.step.as_ref().is_none_or(|s| *s == wait.step)
+        });
+        let over = kept.filter(|_| self.is_active(ix) && !self.is_held()).map(|k| WaitOver {
+            step: wait.step.clone(),
+            wait: wait.wait.clone(),
+            value: Some(k.value.clone()),
+            from: Some(k.from.clone()),
+            kept: Some(k.seq),
+        });
+        Ok(std::iter::once(wait.into()).chain(over.map(Event::from)).collect())
+    }
+
+    fn observed(&mut self, step: &StepId, answer: Observation, now: Timestamp) -> Vec<Event> {
+        let Some(ix) = self.plan.find(step) else { return Vec::new() };
+        if !self.live.observing.contains(&ix) {
+            return Vec::new();
+        }
+        let node = self.node(ix);
+        let (step, attempt) = (step.clone(), node.attempt);
+        let said = |answer| StepObserved { step: step.clone(), answer }.into();
+        match answer {
+            Observation::Done { output, facts, unreadable } => {
+                let by = DoneBy::Observed;
+                vec![StepDone { step, output, by, facts, output_error: unreadable }.into()]
+            }
+            Observation::NotDone if !self.is_active(ix) => vec![said(Answer::NotDone)],
+            Observation::NotDone => {
+                let again = node.tries < self.plan.step(ix).retry.attempts_max
+                    && attempt.0 < limits::ATTEMPTS
+                    && !self.is_out_of_time(ix, now);
+                let mut events = vec![said(Answer::NotDone)];
+                if !again {
+                    let text = "it did not take effect, and may not be tried again";
+                    let mut failure = Failure::new(FailureKind::Permanent, text);
+                    if let Some(last) = &node.last_failure {
+                        failure = failure.caused_by(last.to_string());
+                    }
+                    let then = self.fail_or_rest(ix);
+                    events.push(StepFailed { step: step.clone(), attempt, failure, then }.into());
+                }
+                events
+            }
+            Observation::TakenOver(seen) => vec![said(Answer::TakenOver { seen })],
+            Observation::Unknown(failure) => {
+                let (asks, record) = (node.asks + 1, self.plan.step(ix));
+                let again = (self.is_active(ix) && asks < record.observe_retry.attempts_max)
+                    .then(|| now.plus(self.delay(&record.id, &record.observe_retry, asks, asks)));
+                vec![said(Answer::Unknown { failure, again })]
+            }
+        }
+    }
+
+    fn undone(&self, step: &StepId, attempt: Attempt, end: UndoEnd, now: Timestamp) -> Vec<Event> {
+        let Some(ix) = self.plan.find(step) else { return Vec::new() };
+        let node = self.node(ix);
+        if node.undo != UndoState::Running || node.undo_attempt != attempt {
+            return Vec::new();
+        }
+        let (failure, after) = match end {
+            UndoEnd::Done => return vec![CompensationDone { step: step.clone(), by: DoneBy::Body }.into()],
+            UndoEnd::Failed { failure, retry_after } => (failure, retry_after),
+            UndoEnd::Lost(ended, failure) => {
+                (failure.unwrap_or_else(|| Failure::new(FailureKind::Unknown, ended.to_string())), None)
+            }
+        };
+        let policy = &self.plan.step(ix).undo_retry;
+        let may_pass = matches!(failure.kind, FailureKind::Transient | FailureKind::Unknown);
+        let again = may_pass && node.undo_tries < policy.attempts_max && attempt.0 < limits::ATTEMPTS;
+        let delay = self.delay(step, policy, node.undo_tries, attempt.0).max(after.unwrap_or_default());
+        let then = if again { Then::Retry { at: now.plus(delay) } } else { Then::Rest };
+        vec![CompensationFailed { step: step.clone(), attempt, failure, then }.into()]
+    }
+
+    fn entry(&self, entry: Entry) -> Vec<Event> {
+        let message = match entry.message.read::<Message>() {
+            Ok(message) => message,
+            Err(error) => {
+                let why = format!("the message cannot be read by this release: {error}");
+                return vec![EntryRefused { id: entry.dedupe_id, from: entry.actor, why }.into()];
+            }
+        };
+        match message {
+            Message::Signal { name, step, value } => self.signal(&entry, name, step, value),
+            Message::Approval { step, approve, comment } => {
+                if self.plan.find(&step).is_none() {
+                    let why = format!("the plan has no step {step}");
+                    return vec![EntryRefused { id: entry.dedupe_id, from: entry.actor, why }.into()];
+                }
+                let at = entry.received_at;
+                let value =
+                    serde_json::json!({"approve": approve, "by": entry.actor, "comment": comment, "at": at});
+                let value = Json::of(&value).expect("an approval is json");
+                let name = Name::new("approval").expect("a constant name keeps the rule");
+                self.signal(&entry, name, Some(step), value)
+            }
+            Message::Verb { verb, reason } => self.verb(entry, verb, reason),
+        }
+    }
+
+    fn signal(&self, entry: &Entry, signal: Name, step: Option<StepId>, value: Json) -> Vec<Event> {
+        let waits = |ix: &Ix| {
+            let node = self.node(*ix);
+            let StepState::Parked { wait } = &node.state else { return false };
+            let for_it = node.waits.get(wait).is_some_and(|w| w.signal.as_ref() == Some(&signal));
+            for_it && self.is_active(*ix) && step.as_ref().is_none_or(|s| *s == self.plan.step(*ix).id)
+        };
+        let waiting = if self.is_held() { None } else { self.sets.parked.iter().copied().find(waits) };
+        let from = entry.actor.clone();
+        match waiting {
+            Some(ix) => {
+                let StepState::Parked { wait } = &self.node(ix).state else {
+                    unreachable!("only a parked step waits")
+                };
+                let (step, wait) = (self.plan.step(ix).id.clone(), wait.clone());
+                vec![WaitOver { step, wait, value: Some(value), from: Some(from), kept: None }.into()]
+            }
+            None => vec![SignalKept { signal, step, value, from, received_at: entry.received_at }.into()],
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Undoing: reverse dependency order, for every step whose intent was journaled.
+
+use crate::{Action, Ix, Phase, Rest, RunState, StepState, UndoState, apply::illegal, state::Timer};
+use std::cmp::Reverse;
+use towpath_model::{Attempt, Failure, FailureKind, InDoubt, Section, StepId, Then, UndoPolicy};
+
+type Fold = Result<(), crate::CorruptKind>;
+
+impl RunState {
+    /// Whether unwinding has something to do about a step.
+    pub(crate) fn needs_undo(&self, ix: Ix) -> bool {
+        let step = self.plan.step(ix);
+        step.section == Section::Main
+            && self.node(ix).intent.is_some()
+            && step.methods.compensate
+            && step.undo != UndoPolicy::Keep
+    }
+
+    /// Whether a step's effect is kept by its policy, and worth a line in the outcome.
+    fn is_kept(&self, ix: Ix) -> bool {
+        let step = self.plan.step(ix);
+        step.section == Section::Main
+            && self.node(ix).intent.is_some()
+            && step.undo == UndoPolicy::Keep
+            && step.in_doubt != InDoubt::NoEffect
+    }
+
+    pub(crate) fn unwind_started(&mut self) -> Fold {
+        if self.phase != Phase::Draining || !self.sets.running.is_empty() || !self.will_unwind() {
+            return Err(illegal("the run does not unwind now"));
+        }
+        self.phase = Phase::Unwinding;
+        let plan = self.plan.clone();
+        for ix in plan.section(Section::Main) {
+            let main = |d: &&Ix| plan.step(**d).section == Section::Main;
+            let dependents = plan.dependents(ix).iter().filter(main).count() as u32;
+            let undo = if self.needs_undo(ix) {
+                self.sets.undo_open += 1;
+                self.something_undone = true;
+                UndoState::Waiting
+            } else if self.is_kept(ix) {
+                UndoState::Kept
+            } else {
+                UndoState::No
+            };
+            let node = &mut self.nodes[ix as usize];
+            node.undo_missing = dependents;
+            node.undo = undo;
+        }
+        let leaves: Vec<Ix> =
+            plan.section(Section::Main).filter(|ix| self.node(*ix).undo_missing == 0).collect();
+        leaves.into_iter().for_each(|ix| self.undo_turn(ix));
+        Ok(())
+    }
+
+    /// Every step that depends on this one is settled: it has its turn, or hands the turn on.
+    fn undo_turn(&mut self, start: Ix) {
+        let plan = self.plan.clone();
+        let mut free = vec![start];
+        while let Some(ix) = free.pop() {
+            match self.node(ix).undo {
+                UndoState::Waiting => self.undo_begin(ix),
+                ref undo if undo.is_settled() => {}
+                _ => continue,
+            }
+            if !self.node(ix).undo.is_settled() {
+                continue;
+            }
+            for p in plan.predecessors(ix) {
+                let node = &mut self.nodes[*p as usize];
+                node.undo_missing -= 1;
+                if node.undo_missing == 0 {
+                    free.push(*p);
+                }
+            }
+        }
+    }
+
+    fn undo_begin(&mut self, ix: Ix) {
+        match &self.node(ix).state {
+            StepState::InDoubt { answered: false, .. } => {
+                self.set_undo(ix, UndoState::Observing);
+                self.ask_world(ix);
+            }
+            StepState::Resting(rest @ Rest::TakenOver(_)) => {
+                let failure = Failure::new(FailureKind::NeedsOperator, rest.to_string());
+                self.set_undo(ix, UndoState::Stuck { failure });
+            }
+            _ => self.set_undo(ix, UndoState::Ready),
+        }
+    }
+
+    /// Moves the undoing of a step and keeps every derived set right. The only place where it changes.
+    pub(crate) fn set_undo(&mut self, ix: Ix, undo: UndoState) {
+        let node = &mut self.nodes[ix as usize];
+        let intent = Reverse(node.intent.unwrap_or_default());
+        node.since = self.time;
+        let old = std::mem::replace(&mut node.undo, undo);
+        match old {
+            UndoState::Ready => drop(self.sets.undo_ready.remove(&(intent, ix))),
+            UndoState::Running => drop(self.sets.undo_running.remove(&ix)),
+            UndoState::Backoff { at } => {
+                self.sets.timers.remove(&(at, Timer::Undo, ix));
+                self.live.due.remove(&(Timer::Undo, ix));
+            }
+            UndoState::Stuck { .. } | UndoState::Asked => drop(self.sets.undo_resting.remove(&ix)),
+            _ => {}
+        }
+        match &node.undo {
+            UndoState::Ready => drop(self.sets.undo_ready.insert((intent, ix))),
+            UndoState::Running => drop(self.sets.undo_running.insert(ix)),
+            UndoState::Backoff { at } => drop(self.sets.timers.insert((*at, Timer::Undo, ix))),
+            UndoState::Stuck { .. } | UndoState::Asked => drop(self.sets.undo_resting.insert(ix)),
+            undo if undo.is_settled() => self.sets.undo_open -= 1,
+            _ => {}
+        }
+    }
+
+    /// A step in doubt was asked about before it is undone, and there is an answer.
+    pub(crate) fn observed_for_undo(&mut self, ix: Ix) {
+        if self.phase == Phase::Unwinding
+            && matches!(self.node(ix).undo, UndoState::Observing | UndoState::Stuck { .. })
+            && !matches!(self.node(ix).state, StepState::InDoubt { answered: false, .. })
+        {
+            self.undo_begin(ix);
+        }
+    }
+
+    pub(crate) fn compensation_started(&mut self, step: &StepId, attempt: Attempt) -> Fold {
+        let ix = self.ix(step)?;
+        let node = self.node(ix);
+        if !matches!(node.undo, UndoState::Ready | UndoState::Backoff { .. }) {
+            return Err(illegal("the step cannot be undone now"));
+        }
+        if attempt != node.undo_attempt.next() {
+            return Err(illegal("the attempt is not the next one"));
+        }
+        let node = &mut self.nodes[ix as usize];
+        node.undo_attempt = attempt;
+        node.undo_tries += 1;
+        self.set_undo(ix, UndoState::Running);
+        self.live.actions.push(Action::Compensate(step.clone(), attempt));
+        Ok(())
+    }
+
+    pub(crate) fn compensation_done(&mut self, step: &StepId) -> Fold {
+        let ix = self.ix(step)?;
+        match self.node(ix).undo {
+            UndoState::Running | UndoState::Stuck { .. } | UndoState::Asked => {}
+            _ => return Err(illegal("the step is not being undone")),
+        }
+        self.set_undo(ix, UndoState::Done);
+        self.undo_turn(ix);
+        Ok(())
+    }
+
+    pub(crate) fn compensation_failed(&mut self, step: &StepId, failure: &Failure, then: &Then) -> Fold {
+        let ix = self.ix(step)?;
+        if self.node(ix).undo != UndoState::Running {
+            return Err(illegal("the step is not being undone"));
+        }
+        match then {
+            Then::Retry { at } => self.set_undo(ix, UndoState::Backoff { at: *at }),
+            Then::Rest | Then::Fail => self.set_undo(ix, UndoState::Stuck { failure: failure.clone() }),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn compensation_asked(&mut self, step: &StepId) -> Fold {
+        let ix = self.ix(step)?;
+        if self.node(ix).undo != UndoState::Ready {
+            return Err(illegal("the step cannot be undone now"));
+        }
+        self.set_undo(ix, UndoState::Asked);
+        Ok(())
+    }
+
+    pub(crate) fn compensation_reset(&mut self, step: &StepId, new_key: bool) -> Fold {
+        let ix = self.ix(step)?;
+        if !self.node(ix).undo.is_resting() {
+            return Err(illegal("undoing the step does not rest"));
+        }
+        let node = &mut self.nodes[ix as usize];
+        node.undo_tries = 0;
+        node.undo_confirmed = true;
+        node.generation += u32::from(new_key);
+        self.set_undo(ix, UndoState::Ready);
+        Ok(())
+    }
+
+    pub(crate) fn compensation_skipped(&mut self, step: &StepId) -> Fold {
+        let ix = self.ix(step)?;
+        if !self.node(ix).undo.is_resting() {
+            return Err(illegal("undoing the step does not rest"));
+        }
+        self.set_undo(ix, UndoState::Left);
+        self.undo_turn(ix);
+        Ok(())
+    }
+
+    /// What is not being undone yet is left in place.
+    pub(crate) fn stop_unwinding(&mut self) {
+        for ix in 0..self.plan.len() as Ix {
+            let undo = &self.node(ix).undo;
+            if !undo.is_settled() && *undo != UndoState::Running {
+                self.live.observing.remove(&ix);
+                self.set_undo(ix, UndoState::Left);
+            }
+        }
+    }
+
+    pub(crate) fn unwound(&mut self) -> Fold {
+        let over = match self.phase {
+            Phase::Draining => self.sets.running.is_empty(),
+            Phase::Unwinding => self.sets.undo_open == 0,
+            _ => false,
+        };
+        if !over {
+            return Err(illegal("undoing is not over"));
+        }
+        self.live.observing.clear();
+        if self.has_failed() {
+            self.enter_section(Phase::OnFailure, Section::OnFailure);
+        } else {
+            self.enter_section(Phase::Finally, Section::Finally);
+        }
+        Ok(())
+    }
+}
