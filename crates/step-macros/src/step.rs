@@ -1,0 +1,23 @@
+//! `#[step]`.
+
+mod args;
+mod function;
+mod generate;
+
+use args::Args;
+use function::Function;
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// The function as it was, and the step beside it; or the function and everything that is wrong.
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    let made = match (syn::parse2::<Args>(args), Function::parse(item.clone())) {
+        (Ok(args), Ok(function)) => generate::step(&args, &function),
+        (Err(mut first), Err(second)) => {
+            first.combine(second);
+            first.into_compile_error()
+        }
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => error.into_compile_error(),
+    };
+    quote!(#item #made)
+}

@@ -1,0 +1,199 @@
+//! What a body sees of the engine.
+
+mod calls;
+mod read;
+mod waits;
+
+pub use waits::{Signal, SignalWithin, Sleep};
+
+use crate::{
+    Providers, SecretValue, StepError,
+    erased::{encode, read},
+    host::{Entry, Host},
+};
+use calls::Walk;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    fmt::{self, Display},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use towpath_model::{Attempt, Json, Key, RunId, StepId, Timestamp};
+
+/// What the body of a step sees of the engine: its inputs, providers, keys, checkpoints and durable waits.
+///
+/// There is one per entry: one walk of the body from its top. Bodies get it as `cx`.
+pub struct StepContext {
+    entry: Entry,
+    host: Arc<dyn Host>,
+    walk: Mutex<Walk>,
+}
+
+impl StepContext {
+    /// A context for one entry. Engines and test kits make it.
+    pub fn new(entry: Entry, host: Arc<dyn Host>) -> Self {
+        let walk = Mutex::new(Walk::new(entry.checkpoint.clone()));
+        StepContext { entry, host, walk }
+    }
+
+    /// The run.
+    pub fn run_id(&self) -> RunId {
+        self.entry.run
+    }
+
+    /// The step's path in its plan.
+    pub fn step_id(&self) -> &StepId {
+        &self.entry.step
+    }
+
+    /// The attempt, numbered from 1. Entering again after a durable wait is the same attempt.
+    pub fn attempt(&self) -> Attempt {
+        self.entry.attempt
+    }
+
+    /// The key of the effect `name`: pass it on to the provider.
+    ///
+    /// It is the same in every attempt and entry of this step, whoever drives it, and another one where the step is
+    /// undone. So what receives it can tell a repetition from a second order.
+    ///
+    /// # Errors
+    /// Permanent, when the key of that name was taken in this entry already: two effects need two names.
+    pub fn key(&self, name: &str) -> Result<Key, StepError> {
+        if !self.walk().keys.insert(name.to_owned()) {
+            return Err(StepError::permanent(format!(
+                "the key {name:?} was taken in this entry already: give each effect a name of its own, such as \
+                 \"weight-25\""
+            )));
+        }
+        let Entry { run, step, phase, generation, .. } = &self.entry;
+        Ok(Key::derive(*run, step, *phase, name, *generation))
+    }
+
+    /// Saves a value; ready when it is durable. Later entries and attempts, and the methods that observe and undo this
+    /// step, see the last one.
+    ///
+    /// # Errors
+    /// When it is above [the limit](towpath_model::limits::BLOB_BYTES), cannot be stored, or the body waits elsewhere
+    /// at this moment.
+    pub fn checkpoint<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+    ) -> impl Future<Output = Result<(), StepError>> + Send {
+        let json = encode(value, "the checkpoint");
+        async move {
+            let json = json?;
+            let _call = self.begin("checkpoint")?;
+            self.host.checkpoint(json.clone()).await?;
+            self.walk().checkpoint = Some(json);
+            Ok(())
+        }
+    }
+
+    /// The last checkpoint, by whichever entry or attempt it was saved.
+    ///
+    /// # Errors
+    /// Permanent, when it does not have the shape of `T`.
+    pub fn last_checkpoint<T: DeserializeOwned>(&self) -> Result<Option<T>, StepError> {
+        let last = self.walk().checkpoint.clone();
+        last.map(|json| read(&json, "the checkpoint")).transpose()
+    }
+
+    /// The before-image: what the step's `before` returned.
+    ///
+    /// # Errors
+    /// Permanent, when there is none, or it does not have the shape of `B`.
+    pub fn before<B: DeserializeOwned>(&self) -> Result<B, StepError> {
+        match &self.entry.before {
+            Some(json) => read(json, "the before-image"),
+            None => Err(StepError::permanent("there is no before-image: give the step `before = …`")),
+        }
+    }
+
+    /// The provider that offers the trait `P` under `name`, as in `cx.provider::<dyn Scanner>("scanner")?`.
+    ///
+    /// # Errors
+    /// Permanent, when there is none. A step that declares what it `needs(…)` is not begun without it.
+    pub fn provider<P: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Result<Arc<P>, StepError> {
+        self.entry.providers.get::<P>(name).ok_or_else(|| {
+            StepError::permanent(format!(
+                "nothing offers {}: the engine has {}; declare `needs(…)` to be told before the run begins",
+                crate::Need::of::<P>(name),
+                self.entry.providers
+            ))
+        })
+    }
+
+    /// All providers.
+    pub fn providers(&self) -> &Providers {
+        &self.entry.providers
+    }
+
+    /// The value of a secret, now. `name` is its name, or a [`SecretRef`](crate::SecretRef).
+    ///
+    /// # Errors
+    /// When nobody knows it, or the body waits elsewhere at this moment.
+    pub fn secret(
+        &self,
+        name: impl AsRef<str>,
+    ) -> impl Future<Output = Result<SecretValue, StepError>> + Send {
+        let name = name.as_ref().to_owned();
+        async move {
+            let _call = self.begin("secret")?;
+            self.host.secret(&name).await
+        }
+    }
+
+    /// Adds to the step's log.
+    pub fn log(&self, text: impl Display) {
+        self.host.log(&text.to_string());
+    }
+
+    /// Tells how far it is, in percent (at most 100), and what it does.
+    pub fn progress(&self, percent: u8, message: impl Display) {
+        self.host.progress(percent.min(100), &message.to_string());
+    }
+
+    /// The time now, by the engine's clock.
+    pub fn now(&self) -> Timestamp {
+        self.host.now()
+    }
+
+    /// Ready when the step is asked to stop. The body then has a grace period, after which it is dropped.
+    ///
+    /// It may be pending at a durable wait, unlike other calls.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send {
+        self.host.cancelled()
+    }
+
+    /// Whether the step was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.host.is_cancelled()
+    }
+
+    fn walk(&self) -> MutexGuard<'_, Walk> {
+        // Nothing panics while it holds the lock; if it ever did, the sets would still be sets.
+        self.walk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for StepContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Entry { run, step, attempt, phase, .. } = &self.entry;
+        write!(f, "StepContext({run} {step}, attempt {attempt}, {phase})")
+    }
+}
+
+/// Encodes a before-image. For the macros.
+#[doc(hidden)]
+pub fn before_image<B: Serialize>(value: &B) -> Result<Json, StepError> {
+    encode(value, "the before-image")
+}
+
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    const fn sent<T: Send>() {}
+    shared::<StepContext>();
+    shared::<Providers>();
+    sent::<Sleep<'static>>();
+    sent::<Signal<'static, ()>>();
+    sent::<SignalWithin<'static, ()>>();
+};

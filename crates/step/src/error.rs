@@ -1,0 +1,127 @@
+//! What can go wrong in a step.
+
+use std::{borrow::Cow, error::Error, fmt, time::Duration};
+use towpath_model::{Classified, Failure, FailureKind, Json};
+
+/// The error of a step: what the engine does next hangs on its [kind](FailureKind).
+///
+/// An error that is [`Classified`], as every provider error is, becomes one with `?`. For any other, say what it means:
+///
+/// ```
+/// use towpath_step::StepError;
+/// fn port(text: &str) -> Result<u16, StepError> {
+///     text.parse().map_err(|e| StepError::permanent("read the port").because(e))
+/// }
+/// assert_eq!(port("x").unwrap_err().to_string(), "read the port");
+/// ```
+#[derive(Debug)]
+pub struct StepError {
+    kind: FailureKind,
+    message: Cow<'static, str>,
+    retry_after: Option<Duration>,
+    details: Option<Json>,
+    source: Option<Source>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// What lies beneath the message.
+    Beneath(Box<dyn Error + Send + Sync>),
+    /// The error whose own line is the message already: the chain goes on beneath it.
+    Itself(Box<dyn Error + Send + Sync>),
+}
+
+impl StepError {
+    fn new(kind: FailureKind, message: impl Into<Cow<'static, str>>) -> Self {
+        StepError { kind, message: message.into(), retry_after: None, details: None, source: None }
+    }
+
+    /// It may pass: try again by the retry policy.
+    pub fn transient(message: impl Into<Cow<'static, str>>) -> Self {
+        StepError::new(FailureKind::Transient, message)
+    }
+
+    /// A gate said no: unwind.
+    pub fn rejected(message: impl Into<Cow<'static, str>>) -> Self {
+        StepError::new(FailureKind::Rejected, message)
+    }
+
+    /// It will not pass: unwind.
+    pub fn permanent(message: impl Into<Cow<'static, str>>) -> Self {
+        StepError::new(FailureKind::Permanent, message)
+    }
+
+    /// It is not known whether the effect happened: the world is asked before anything else.
+    pub fn unknown(message: impl Into<Cow<'static, str>>) -> Self {
+        StepError::new(FailureKind::Unknown, message)
+    }
+
+    /// Somebody has to decide: the step rests.
+    pub fn needs_operator(message: impl Into<Cow<'static, str>>) -> Self {
+        StepError::new(FailureKind::NeedsOperator, message)
+    }
+
+    /// Adds the error beneath.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(Source::Beneath(source.into()));
+        self
+    }
+
+    /// Adds facts for programs, such as a status code. A value that cannot be JSON is left out.
+    #[must_use]
+    pub fn with_details<T: serde::Serialize>(mut self, details: &T) -> Self {
+        self.details = Json::of(details).ok();
+        self
+    }
+
+    /// Waits at least this long before another attempt, whatever the retry policy says.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// How long to wait at least before another attempt.
+    pub fn delay(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The failure to be stored.
+    pub fn to_failure(&self) -> Failure {
+        let failure = Failure::of(self.kind, self);
+        match &self.details {
+            Some(details) => failure.with_details(details.clone()),
+            None => failure,
+        }
+    }
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for StepError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self.source.as_ref()? {
+            Source::Beneath(error) => Some(&**error),
+            Source::Itself(error) => error.source(),
+        }
+    }
+}
+
+impl<E: Classified> From<E> for StepError {
+    fn from(error: E) -> Self {
+        let mut this = StepError::new(error.kind(), error.to_string());
+        this.retry_after = error.retry_after();
+        this.source = Some(Source::Itself(Box::new(error)));
+        this
+    }
+}

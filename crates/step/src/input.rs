@@ -1,0 +1,238 @@
+//! What a step takes.
+
+use crate::{Handle, Output};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::{fmt, sync::Arc};
+use towpath_model::StepId;
+
+/// A field of a step: a value, or a reference to what another step gives.
+///
+/// It is stored as `{"value": …}`, or as what it refers to: `{"from": {"step": …, "path": …}}`,
+/// `{"param": {"name": …, "path": …}}`, `{"or-none": {…}}`, `{"first-of": [{…}, …]}`. A body reads it with
+/// [`StepContext::get`](crate::StepContext::get).
+#[derive(Clone, Debug)]
+pub struct Input<T>(Source<T>);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Source<T> {
+    Value(T),
+    Refers(Reference, Option<Origin>),
+}
+
+/// The pipeline that a reference was made in. Not stored: it is there to find handles that strayed.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin(pub(crate) Arc<str>);
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// A place in the output of a step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    pub(crate) step: StepId,
+    /// RFC 6901 pointer into its output; empty for the whole.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) path: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the output of {}", self.step)?;
+        if self.path.is_empty() { Ok(()) } else { write!(f, " at {}", self.path) }
+    }
+}
+
+/// A place in the value of a parameter.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ParamPlace {
+    pub(crate) name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) path: String,
+}
+
+impl fmt::Display for ParamPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the parameter {:?}", self.name)?;
+        if self.path.is_empty() { Ok(()) } else { write!(f, " at {}", self.path) }
+    }
+}
+
+/// What an input refers to, as it is stored.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reference {
+    From(Place),
+    Param(ParamPlace),
+    OrNone(Place),
+    FirstOf(Vec<Place>),
+}
+
+impl<T> Input<T> {
+    /// An input that is this value.
+    pub fn value(value: T) -> Self {
+        Input(Source::Value(value))
+    }
+
+    /// The value, when it is one and not a reference.
+    pub fn as_value(&self) -> Option<&T> {
+        match &self.0 {
+            Source::Value(value) => Some(value),
+            Source::Refers(..) => None,
+        }
+    }
+
+    pub(crate) fn refers(to: Reference, origin: Origin) -> Self {
+        Input(Source::Refers(to, Some(origin)))
+    }
+
+    pub(crate) fn source(&self) -> &Source<T> {
+        &self.0
+    }
+}
+
+impl<T: Serialize> Serialize for Input<T> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Source::Value(value) => s.serialize_newtype_variant("Input", 0, "value", value),
+            Source::Refers(to, _) => to.serialize(s),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Input<T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case", rename = "Input")]
+        enum Stored<T> {
+            Value(T),
+            From(Place),
+            Param(ParamPlace),
+            OrNone(Place),
+            FirstOf(Vec<Place>),
+        }
+        let to = match Stored::deserialize(d)? {
+            Stored::Value(value) => return Ok(Input::value(value)),
+            Stored::From(place) => Reference::From(place),
+            Stored::Param(place) => Reference::Param(place),
+            Stored::OrNone(place) => Reference::OrNone(place),
+            Stored::FirstOf(places) => Reference::FirstOf(places),
+        };
+        Ok(Input(Source::Refers(to, None)))
+    }
+}
+
+/// What can be given where a step wants a `T`: a value, a literal that stands for one, or a handle.
+///
+/// It is a trait of ours, so that you can teach it your own literals:
+///
+/// ```
+/// use towpath_step::{Input, IntoInput};
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Url(String);
+/// impl IntoInput<Url> for &str {
+///     fn into_input(self) -> Input<Url> {
+///         Input::value(Url(self.to_owned()))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be given where a step wants a `{T}`",
+    label = "wants a `{T}`, or a handle to one"
+)]
+pub trait IntoInput<T> {
+    /// The input.
+    fn into_input(self) -> Input<T>;
+}
+
+impl<T> IntoInput<T> for T {
+    fn into_input(self) -> Input<T> {
+        Input::value(self)
+    }
+}
+
+impl<T: Clone> IntoInput<T> for &T {
+    fn into_input(self) -> Input<T> {
+        Input::value(self.clone())
+    }
+}
+
+impl<T> IntoInput<Option<T>> for T {
+    fn into_input(self) -> Input<Option<T>> {
+        Input::value(Some(self))
+    }
+}
+
+impl<T: Output> IntoInput<T> for &Handle<T> {
+    fn into_input(self) -> Input<T> {
+        self.refer()
+    }
+}
+
+impl<T: Output> IntoInput<Option<T>> for &Handle<T> {
+    fn into_input(self) -> Input<Option<T>> {
+        self.refer()
+    }
+}
+
+impl IntoInput<String> for &str {
+    fn into_input(self) -> Input<String> {
+        Input::value(self.to_owned())
+    }
+}
+
+impl IntoInput<Option<String>> for &str {
+    fn into_input(self) -> Input<Option<String>> {
+        Input::value(Some(self.to_owned()))
+    }
+}
+
+impl<T, const N: usize> IntoInput<Vec<T>> for [T; N] {
+    fn into_input(self) -> Input<Vec<T>> {
+        Input::value(self.into())
+    }
+}
+
+impl<const N: usize> IntoInput<Vec<String>> for [&str; N] {
+    fn into_input(self) -> Input<Vec<String>> {
+        Input::value(self.map(str::to_owned).into())
+    }
+}
+
+impl<T: Clone> IntoInput<Vec<T>> for &[T] {
+    fn into_input(self) -> Input<Vec<T>> {
+        Input::value(self.to_vec())
+    }
+}
+
+/// What the fields of a step refer to: the edges of the graph.
+#[derive(Clone, Debug, Default)]
+pub struct Reads(pub(crate) Vec<ReadOf>);
+
+/// One field that refers to something.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadOf {
+    pub(crate) field: &'static str,
+    pub(crate) to: Reference,
+    pub(crate) origin: Option<Origin>,
+}
+
+impl Reads {
+    /// No reads.
+    pub fn none() -> Self {
+        Reads::default()
+    }
+
+    /// These reads and what the field `field` refers to.
+    #[must_use]
+    pub fn and<T>(mut self, field: &'static str, input: &Input<T>) -> Self {
+        if let Source::Refers(to, origin) = input.source() {
+            self.0.push(ReadOf { field, to: to.clone(), origin: origin.clone() });
+        }
+        self
+    }
+}

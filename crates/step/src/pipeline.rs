@@ -1,0 +1,23 @@
+//! Pipelines: what an author writes, checked as a whole and frozen.
+
+mod build;
+mod draft;
+mod encode;
+mod params;
+mod plan;
+mod problem;
+mod state;
+
+pub use draft::Draft;
+pub use params::Params;
+pub use plan::{Pipeline, Plan};
+pub use problem::{PlanErrors, PlanProblem};
+pub(crate) use state::State;
+
+use std::time::Duration;
+
+/// Whole milliseconds, rounded up so that a short time does not become none, and held to what plans can store.
+pub(crate) fn millis(time: Duration) -> u64 {
+    let ms = time.as_nanos().div_ceil(1_000_000);
+    u64::try_from(ms).unwrap_or(u64::MAX).min(1 << 53)
+}

@@ -1,0 +1,67 @@
+//! Freezing a draft.
+
+use super::{Pipeline, PlanErrors, PlanProblem, State};
+use crate::Output;
+use std::collections::BTreeMap;
+use towpath_model::{Json, PLAN_FORMAT, PipelineName, PlanRecord, canonical, limits};
+
+pub(super) fn build<Out: Output>(state: &State) -> Result<Pipeline<Out>, PlanErrors> {
+    let mut problems = Vec::new();
+    let name = PipelineName::new(&state.name).unwrap_or_else(|error| {
+        problems.push(PlanProblem::Name(error));
+        PipelineName::new("unnamed").expect("a constant name keeps the rule")
+    });
+    problems.extend(state.problems.iter().cloned());
+    let record = record(state, name);
+    problems.extend(structure(&record));
+    let text = canonical::of(&record).unwrap_or_else(|whole| {
+        uncanonical(&record, &whole, &mut problems);
+        String::new()
+    });
+    if text.len() > limits::PLAN_BYTES {
+        problems.push(PlanProblem::TooLarge { bytes: text.len() });
+    }
+    match record.hash() {
+        Ok(hash) if problems.is_empty() => {
+            Ok(Pipeline::frozen(record, state.params.clone(), hash, text.len()))
+        }
+        _ => Err(PlanErrors { pipeline: state.name.clone(), problems }),
+    }
+}
+
+fn record(state: &State, pipeline: PipelineName) -> PlanRecord {
+    // Their types are checked by decoding; a schema that says nothing holds their place.
+    let anything = Json::of(&BTreeMap::<String, ()>::new()).expect("an empty object is json");
+    PlanRecord {
+        format: PLAN_FORMAT,
+        pipeline,
+        steps: state.steps.iter().map(|step| step.record.clone()).collect(),
+        params: state.params.iter().map(|param| (param.name.clone(), anything.clone())).collect(),
+        output: state.output.clone(),
+        parallel: state.parallel,
+        deadline_ms: state.deadline_ms,
+        unwind_one_at_a_time: state.unwind_one_at_a_time,
+    }
+}
+
+/// What the machine finds wrong with the graph and its policies.
+fn structure(record: &PlanRecord) -> impl Iterator<Item = PlanProblem> {
+    let found = towpath_machine::check(record);
+    found.into_iter().map(|problem| PlanProblem::Record { step: problem.step, what: problem.what })
+}
+
+/// Says which steps have no canonical form. Their fields were looked at when they were placed; what is left are
+/// conditions and policies.
+fn uncanonical(record: &PlanRecord, whole: &canonical::CanonicalError, problems: &mut Vec<PlanProblem>) {
+    for step in &record.steps {
+        let known = |p: &PlanProblem| matches!(p, PlanProblem::Encoding { step: of, .. } if *of == step.id);
+        if let Err(e) = canonical::of(step)
+            && !problems.iter().any(known)
+        {
+            problems.push(PlanProblem::Record { step: Some(step.id.clone()), what: e.to_string() });
+        }
+    }
+    if problems.is_empty() {
+        problems.push(PlanProblem::Record { step: None, what: whole.to_string() });
+    }
+}

@@ -1,0 +1,129 @@
+//! A pipeline while it is being written.
+
+use super::{Pipeline, PlanErrors, PlanProblem, build, encode, millis, state::Param};
+use crate::{
+    Handle, Output, Step,
+    handle::Shared,
+    input::{ParamPlace, Place, Reference},
+};
+use std::{marker::PhantomData, time::Duration};
+use towpath_model::Section;
+
+/// A pipeline while it is being written: made by [`Pipeline::new`], frozen by [`build`](Draft::build).
+///
+/// Placing a step gives a [`Handle`] to its output. What is wrong is not reported where it is written but by `build`,
+/// everything at once.
+pub struct Draft<Out: Output = ()> {
+    shared: Shared,
+    output: PhantomData<fn() -> Out>,
+}
+
+impl Pipeline<()> {
+    /// Begins a pipeline of this name: `[a-z0-9-]{1,64}`.
+    #[expect(clippy::new_ret_no_self, reason = "a pipeline begins as a draft and is one after `build`")]
+    pub fn new(name: &str) -> Draft {
+        Draft { shared: Shared::new(name), output: PhantomData }
+    }
+}
+
+impl<Out: Output> Draft<Out> {
+    /// Places a step. Its `id` is a slug, `[a-z0-9-]{1,64}`, unique in the pipeline; journals and people name it so.
+    pub fn step<S: Step>(&self, id: &str, step: S) -> Handle<S::Output> {
+        self.place(id, step, Section::Main)
+    }
+
+    /// Places a step that runs after a failure has been unwound. It is never undone itself.
+    pub fn on_failure<S: Step>(&self, id: &str, step: S) -> Handle<S::Output> {
+        self.place(id, step, Section::OnFailure)
+    }
+
+    /// Places a step that runs at the end, whatever happened. It is never undone itself.
+    pub fn finally<S: Step>(&self, id: &str, step: S) -> Handle<S::Output> {
+        self.place(id, step, Section::Finally)
+    }
+
+    fn place<S: Step>(&self, id: &str, step: S, section: Section) -> Handle<S::Output> {
+        // Encoding runs the author's code, so it is done before the draft is locked.
+        let (with, reads) = (encode::step(&step), step.reads());
+        let (node, step) = self.shared.state().place::<S>(id, with, reads, section, self.shared.origin());
+        Handle::at(self.shared.at(Some(node), Reference::From(Place { step, path: String::new() })))
+    }
+
+    /// Declares a parameter, a value that is given when a plan is made of the pipeline. Its name is a word of `a-z`,
+    /// `0-9`, `_` and `-`. Asking for the same parameter again gives the same handle.
+    pub fn param<T: Output>(&self, name: &str) -> Handle<T> {
+        self.shared.state().param(Param::of::<T>(name));
+        Handle::at(
+            self.shared.at(None, Reference::Param(ParamPlace { name: name.to_owned(), path: String::new() })),
+        )
+    }
+
+    /// What the first of these steps gave that was not skipped: joins branches. Who reads it is skipped when all were.
+    pub fn first_of<'a, T: Output>(&self, branches: impl IntoIterator<Item = &'a Handle<T>>) -> Handle<T> {
+        let mut places = Vec::new();
+        for branch in branches {
+            let at = branch.place();
+            match at.reference() {
+                _ if at.origin() != *self.shared.origin() => {
+                    let problem =
+                        PlanProblem::foreign(None, format!("a branch of first_of is {at}"), &at.origin());
+                    self.shared.state().problems.push(problem);
+                }
+                Reference::From(place) => places.push(place.clone()),
+                Reference::FirstOf(all) => places.extend(all.iter().cloned()),
+                Reference::Param(_) | Reference::OrNone(_) => at.no_option("first_of"),
+            }
+        }
+        Handle::at(self.shared.at(None, Reference::FirstOf(places)))
+    }
+
+    /// Makes `of` what a run gives back.
+    pub fn output<T: Output>(self, of: &Handle<T>) -> Draft<T> {
+        self.shared.state().output(of.place(), self.shared.origin());
+        Draft { shared: self.shared, output: PhantomData }
+    }
+
+    /// How many steps, and how many compensations, run at once at most; 16 by default.
+    #[must_use]
+    pub fn parallel(self, most: u32) -> Self {
+        self.shared.state().parallel = most;
+        self
+    }
+
+    /// Time limit of a run. When it passes, the run unwinds and fails.
+    #[must_use]
+    pub fn deadline(self, time: Duration) -> Self {
+        self.shared.state().deadline_ms = Some(millis(time));
+        self
+    }
+
+    /// Runs compensations one after another, whatever [`parallel`](Draft::parallel) says.
+    #[must_use]
+    pub fn unwind_one_at_a_time(self) -> Self {
+        self.shared.state().unwind_one_at_a_time = true;
+        self
+    }
+
+    /// Checks everything and freezes the pipeline. What is done to handles of it from here on has no effect.
+    ///
+    /// ```
+    /// # extern crate towpath_step as towpath;
+    /// # use towpath_step::{Pipeline, StepContext, StepError, step};
+    /// #[step("demo.greet/v1", no_effect)]
+    /// async fn greet(_cx: &StepContext, name: String) -> Result<String, StepError> {
+    ///     Ok(format!("hello {name}"))
+    /// }
+    ///
+    /// let p = Pipeline::new("Greetings");
+    /// p.step("first", greet::of("a"));
+    /// p.step("first", greet::of("b"));
+    /// let errors = p.build().unwrap_err();
+    /// assert_eq!(errors.problems.len(), 2, "the name, and the id that stands twice: {errors}");
+    /// ```
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn build(self) -> Result<Pipeline<Out>, PlanErrors> {
+        build::build(&self.shared.state())
+    }
+}

@@ -1,0 +1,185 @@
+//! Frozen pipelines, and plans.
+
+use super::{Params, PlanErrors, PlanProblem, state::Param};
+use crate::Output;
+use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc};
+use towpath_model::{Digest, Json, PlanRecord, canonical, limits};
+
+/// A frozen pipeline, whose runs give back an `Out`. With values for its parameters it is a [`Plan`].
+///
+/// ```
+/// # extern crate towpath_step as towpath;
+/// use towpath_step::{Pipeline, PlanErrors, StepContext, StepError, params, step};
+///
+/// #[step("demo.greet/v1", no_effect)]
+/// async fn greet(_cx: &StepContext, name: String) -> Result<String, StepError> {
+///     Ok(format!("hello {name}"))
+/// }
+///
+/// fn greetings() -> Result<Pipeline<String>, PlanErrors> {
+///     let p = Pipeline::new("greetings");
+///     let name = p.param::<String>("name");
+///     let greeting = p.step("greet", greet::of(&name));
+///     p.output(&greeting).build()
+/// }
+///
+/// let plan = greetings()?.with(params! { name: "world" })?;
+/// assert_eq!(plan.record().steps[0].with.as_str(), r#"{"name":{"param":{"name":"name"}}}"#);
+/// # Ok::<(), PlanErrors>(())
+/// ```
+pub struct Pipeline<Out: Output = ()> {
+    record: Arc<PlanRecord>,
+    params: Arc<[Param]>,
+    hash: Digest,
+    bytes: usize,
+    output: PhantomData<fn() -> Out>,
+}
+
+impl<Out: Output> Pipeline<Out> {
+    pub(super) fn frozen(record: PlanRecord, params: Vec<Param>, hash: Digest, bytes: usize) -> Self {
+        Pipeline { record: Arc::new(record), params: params.into(), hash, bytes, output: PhantomData }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.record.pipeline.as_str()
+    }
+
+    /// Its hash: of what was written, without values.
+    pub fn hash(&self) -> Digest {
+        self.hash
+    }
+
+    /// It as data.
+    pub fn record(&self) -> &Arc<PlanRecord> {
+        &self.record
+    }
+
+    /// The plan for these values.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the values, at once.
+    pub fn with(&self, params: Params) -> Result<Plan<Out>, PlanErrors> {
+        let problems = self.check(&params);
+        let fail = |problems| PlanErrors { pipeline: self.name().to_owned(), problems };
+        if !problems.is_empty() {
+            return Err(fail(problems));
+        }
+        let values = params.values;
+        let unhashed = |e: canonical::CanonicalError| {
+            fail(vec![PlanProblem::Record { step: None, what: e.to_string() }])
+        };
+        let bytes = self.bytes + canonical::of(&values).map_err(unhashed)?.len();
+        if bytes > limits::PLAN_BYTES {
+            return Err(fail(vec![PlanProblem::TooLarge { bytes }]));
+        }
+        let hash = self.record.hash_with(&values).map_err(unhashed)?;
+        Ok(Plan {
+            record: Arc::clone(&self.record),
+            values: Arc::new(values),
+            hash,
+            pipeline_hash: self.hash,
+            output: PhantomData,
+        })
+    }
+
+    /// The plan of a pipeline without parameters.
+    ///
+    /// # Errors
+    /// When it has parameters.
+    pub fn plan(&self) -> Result<Plan<Out>, PlanErrors> {
+        self.with(Params::new())
+    }
+
+    fn check(&self, params: &Params) -> Vec<PlanProblem> {
+        let mut problems = Vec::new();
+        for (name, why) in &params.unstored {
+            problems.push(PlanProblem::Value { param: name.clone(), what: why.clone() });
+        }
+        let unstored = |name: &str| params.unstored.iter().any(|(n, _)| n == name);
+        for param in self.params.iter() {
+            let name = &param.name;
+            match params.values.get(name) {
+                None if unstored(name) => {}
+                None => problems.push(PlanProblem::MissingValue { param: name.clone() }),
+                Some(value) => {
+                    let shape =
+                        (param.check)(value).map_err(|e| format!("is not a {}: {e}", param.type_name));
+                    let canon =
+                        canonical::of_text(value.as_str()).map_err(|e| format!("cannot be stored: {e}"));
+                    problems.extend(
+                        shape.and(canon).err().map(|what| PlanProblem::Value { param: name.clone(), what }),
+                    );
+                }
+            }
+        }
+        let given = params.values.keys().chain(params.unstored.iter().map(|(name, _)| name));
+        for name in given.filter(|name| self.params.iter().all(|p| p.name != **name)) {
+            let declared = self.params.iter().map(|p| p.name.clone()).collect();
+            problems.push(PlanProblem::UnknownValue { param: name.clone(), declared });
+        }
+        problems
+    }
+}
+
+impl<Out: Output> Clone for Pipeline<Out> {
+    fn clone(&self) -> Self {
+        let (record, params) = (Arc::clone(&self.record), Arc::clone(&self.params));
+        Pipeline { record, params, hash: self.hash, bytes: self.bytes, output: PhantomData }
+    }
+}
+
+impl<Out: Output> fmt::Debug for Pipeline<Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pipeline({} {})", self.name(), self.hash)
+    }
+}
+
+/// A frozen pipeline with its values: what a run runs. Its runs give back an `Out`.
+pub struct Plan<Out: Output = ()> {
+    record: Arc<PlanRecord>,
+    values: Arc<BTreeMap<String, Json>>,
+    hash: Digest,
+    pipeline_hash: Digest,
+    output: PhantomData<fn() -> Out>,
+}
+
+impl<Out: Output> Plan<Out> {
+    /// The pipeline's name.
+    pub fn pipeline(&self) -> &str {
+        self.record.pipeline.as_str()
+    }
+
+    /// The pipeline as data.
+    pub fn record(&self) -> &Arc<PlanRecord> {
+        &self.record
+    }
+
+    /// The values of its parameters.
+    pub fn values(&self) -> &Arc<BTreeMap<String, Json>> {
+        &self.values
+    }
+
+    /// Its hash: of the pipeline and the values.
+    pub fn hash(&self) -> Digest {
+        self.hash
+    }
+
+    /// The pipeline's hash: of what was written, without values.
+    pub fn pipeline_hash(&self) -> Digest {
+        self.pipeline_hash
+    }
+}
+
+impl<Out: Output> Clone for Plan<Out> {
+    fn clone(&self) -> Self {
+        let (record, values) = (Arc::clone(&self.record), Arc::clone(&self.values));
+        Plan { record, values, hash: self.hash, pipeline_hash: self.pipeline_hash, output: PhantomData }
+    }
+}
+
+impl<Out: Output> fmt::Debug for Plan<Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plan({} {})", self.pipeline(), self.hash)
+    }
+}

@@ -1,0 +1,147 @@
+//! The contract of a step.
+
+use crate::{Need, Observed, Output, Reads, StepContext, StepError, Undo};
+use serde::{Serialize, de::DeserializeOwned};
+use towpath_model::{InDoubt, Json, Methods, UndoPolicy};
+
+/// One unit of a run: plain data with behaviour.
+///
+/// Most are written as an async fn with [`#[step]`](macro@crate::step). Written by hand it looks like this:
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use towpath_step::model::{InDoubt, Methods, UndoPolicy};
+/// use towpath_step::{Input, IntoInput, Reads, Step, StepContext, StepError};
+///
+/// #[derive(Serialize, Deserialize)]
+/// pub struct Greet { name: Input<String> }
+///
+/// impl Greet {
+///     pub fn new(name: impl IntoInput<String>) -> Self {
+///         Greet { name: name.into_input() }
+///     }
+/// }
+///
+/// impl Step for Greet {
+///     const KIND: &'static str = "demo.greet/v1";
+///     const IN_DOUBT: InDoubt = InDoubt::NoEffect;
+///     type Output = String;
+///
+///     fn reads(&self) -> Reads {
+///         Reads::none().and("name", &self.name)
+///     }
+///
+///     async fn run(&self, cx: &StepContext) -> Result<String, StepError> {
+///         Ok(format!("hello {}", cx.get(&self.name)?))
+///     }
+/// }
+/// ```
+///
+/// Methods beside `run` are called only when [`METHODS`](Step::METHODS) declares them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a step",
+    label = "not a step",
+    note = "a function step is placed as `name::of(…)`, with the function's arguments but its context"
+)]
+pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The kind: stable and versioned, as in `scan.image/v1`. Plans store it.
+    const KIND: &'static str;
+
+    /// What to do when it is not known whether an attempt took effect.
+    const IN_DOUBT: InDoubt;
+
+    /// Which of the methods beside `run` there are.
+    const METHODS: Methods =
+        Methods { preview: false, before: false, observe: false, compensate: false, local: false };
+
+    /// What becomes of its effect when a run unwinds, unless the pipeline's author says otherwise.
+    const UNDO: UndoPolicy = UndoPolicy::Undo;
+
+    /// What it gives back.
+    type Output: Output;
+
+    /// What its fields refer to. A field that is left out here is not an edge of the graph, and cannot be read.
+    fn reads(&self) -> Reads;
+
+    /// The providers that its methods ask for.
+    fn needs() -> Vec<Need> {
+        Vec::new()
+    }
+
+    /// Does the work: one attempt.
+    ///
+    /// # Contract
+    /// * Passes [a key](StepContext::key) on with every effect.
+    /// * Saves [checkpoints](StepContext::checkpoint) of long work; an entry after a durable wait begins at the top.
+    /// * Classifies its errors.
+    ///
+    /// # Errors
+    /// By their [kind](StepError::kind) it is tried again, observed, unwound or rested.
+    ///
+    /// # Cancel safety
+    /// The future may be dropped at any await: at a durable wait, by cancelling, by a timeout, when the lease is lost.
+    fn run(&self, cx: &StepContext) -> impl Future<Output = Result<Self::Output, StepError>> + Send;
+
+    /// Takes the before-image: what is there now, and what undoing will need. Changes nothing.
+    ///
+    /// It is called just before the first attempt, and its value is journaled with the intent.
+    ///
+    /// # Errors
+    /// As for [`run`](Step::run); the attempt does not begin.
+    fn before(&self, cx: &StepContext) -> impl Future<Output = Result<Json, StepError>> + Send {
+        let _ = cx;
+        std::future::ready(Err(undeclared::<Self>("before")))
+    }
+
+    /// Looks at the world for what became of an attempt in doubt. Changes nothing.
+    ///
+    /// # Errors
+    /// When the world cannot be asked; it is asked again by the step's own policy.
+    fn observe(
+        &self,
+        cx: &StepContext,
+    ) -> impl Future<Output = Result<Observed<Self::Output>, StepError>> + Send {
+        let _ = cx;
+        std::future::ready(Err(undeclared::<Self>("observe")))
+    }
+
+    /// Undoes what the step did, as far as it did it.
+    ///
+    /// # Contract
+    /// * Can be repeated, also after it was cut off half-way.
+    /// * Leaves alone what somebody has changed since.
+    ///
+    /// # Errors
+    /// It is tried again by the policy of undoing; when that is exhausted, the run rests as stuck there.
+    fn compensate(
+        &self,
+        cx: &StepContext,
+        undo: Undo<Self::Output>,
+    ) -> impl Future<Output = Result<(), StepError>> + Send {
+        let _ = (cx, undo);
+        std::future::ready(Err(undeclared::<Self>("compensate")))
+    }
+}
+
+/// Reached when `METHODS` declares what the impl does not have.
+fn undeclared<S: Step>(method: &str) -> StepError {
+    StepError::needs_operator(format!(
+        "the kind {} declares `{method}` in its METHODS, but its impl of Step has no such method: write it, or take it \
+         out of METHODS",
+        S::KIND
+    ))
+}
+
+/// What an async fn with `#[step]` may return.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a step returns `Result<Output, StepError>`, not `{Self}`",
+    label = "not a `Result<_, StepError>`"
+)]
+pub trait StepResult {
+    type Output: Output;
+}
+
+impl<T: Output> StepResult for Result<T, StepError> {
+    type Output = T;
+}
