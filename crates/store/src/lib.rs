@@ -8,6 +8,8 @@
 mod batch;
 mod changes;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod logs;
 mod memory;

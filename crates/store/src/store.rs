@@ -82,6 +82,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Contract
     /// - a worker id that lives cannot be registered again
+    /// - a worker id that died can be registered again and owns nothing
     async fn register(&self, worker: &WorkerId, lease: Duration) -> Result<Timestamp, StoreError>;
 
     /// Renews a worker's lease, whatever the number of its runs, and answers the new deadline.
@@ -104,6 +105,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// The head of a run's journal.
+    ///
+    /// # Contract
+    /// - a run that is not there is not found
     async fn head(&self, run: RunNo) -> Result<Head, StoreError>;
 
     /// Events of a run after a number, in order, at most `limit`.
