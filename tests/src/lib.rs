@@ -1,1 +1,4 @@
-//! (skeleton)
+//! What the cross-crate tests of Towpath share. Not published.
+#![deny(missing_docs)]
+
+pub mod crash;
