@@ -184,8 +184,8 @@ impl fmt::Debug for StepContext {
 
 /// Encodes a before-image. For the macros.
 #[doc(hidden)]
-pub fn before_image<B: Serialize>(value: &B) -> Result<Json, StepError> {
-    encode(value, "the before-image")
+pub fn before_image<B: Serialize>(value: Result<B, StepError>) -> Result<Json, StepError> {
+    encode(&value?, "the before-image")
 }
 
 const _: () = {

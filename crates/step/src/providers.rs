@@ -38,10 +38,7 @@ pub trait Provider: Send + Sync + 'static {
 }
 
 /// A provider that somebody else, such as a test, holds as well.
-impl<P: Provider + ?Sized> Provider for Arc<P>
-where
-    Arc<P>: Sized,
-{
+impl<P: Provider> Provider for Arc<P> {
     fn offer(self: Arc<Self>, to: &mut Offers<'_>) {
         P::offer(Arc::clone(&self), to);
     }

@@ -1,6 +1,6 @@
 //! The contract of a step.
 
-use crate::{Need, Observed, Output, Reads, StepContext, StepError, Undo};
+use crate::{Input, Need, Observed, Output, Reads, StepContext, StepError, Undo};
 use serde::{Serialize, de::DeserializeOwned};
 use towpath_model::{InDoubt, Json, Methods, UndoPolicy};
 
@@ -140,8 +140,31 @@ fn undeclared<S: Step>(method: &str) -> StepError {
 )]
 pub trait StepResult {
     type Output: Output;
+
+    fn result(self) -> Result<Self::Output, StepError>;
 }
 
 impl<T: Output> StepResult for Result<T, StepError> {
     type Output = T;
+
+    fn result(self) -> Result<T, StepError> {
+        self
+    }
+}
+
+/// What an argument of an async fn with `#[step]` may be.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a step",
+    label = "cannot be stored",
+    note = "arguments are stored in the plan: #[derive(Serialize, Deserialize)]"
+)]
+pub trait Argument: Serialize + DeserializeOwned {}
+
+impl<T: Serialize + DeserializeOwned> Argument for T {}
+
+/// Reads an argument.
+#[doc(hidden)]
+pub fn get<T: Argument>(cx: &StepContext, input: &Input<T>) -> Result<T, StepError> {
+    cx.get(input)
 }

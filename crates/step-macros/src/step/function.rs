@@ -2,8 +2,8 @@
 
 use proc_macro2::{Span, TokenStream};
 use syn::{
-    Attribute, Error, FnArg, GenericParam, Ident, ItemFn, Pat, Result, ReturnType, Type, Visibility,
-    ext::IdentExt, spanned::Spanned,
+    Attribute, Error, FnArg, GenericArgument, GenericParam, Ident, ItemFn, Pat, PathArguments, Result,
+    ReturnType, Type, Visibility, ext::IdentExt, spanned::Spanned,
 };
 
 const CONTEXT: &str = "the first argument is the context: `cx: &StepContext`";
@@ -15,6 +15,8 @@ pub(super) struct Function {
     pub(super) docs: Vec<Attribute>,
     pub(super) arguments: Vec<Argument>,
     pub(super) returns: Type,
+    /// The output, when the text of `returns` tells it.
+    pub(super) output: Option<Type>,
 }
 
 /// An argument: its name as it is stored, and its type.
@@ -47,7 +49,9 @@ impl Function {
             None => errors.push(Error::new(sig.paren_token.span.join(), CONTEXT)),
         }
         let mut arguments = Vec::new();
-        for input in inputs {
+        // Behind a `self` the context stands where an argument does: nothing true can be said of it.
+        let is_method = sig.receiver().is_some();
+        for input in inputs.filter(|_| !is_method) {
             match argument(input) {
                 Ok(argument) => arguments.push(argument),
                 Err(error) => errors.push(error),
@@ -68,7 +72,8 @@ impl Function {
             return Err(error);
         }
         let docs = item.attrs.into_iter().filter(|attr| attr.path().is_ident("doc")).collect();
-        Ok(Function { name: item.sig.ident, vis: item.vis, docs, arguments, returns })
+        let output = output_of(&returns).cloned();
+        Ok(Function { name: item.sig.ident, vis: item.vis, docs, arguments, returns, output })
     }
 }
 
@@ -84,6 +89,23 @@ fn is_context(ty: &Type) -> bool {
     let Type::Path(path) = &*reference.elem else { return false };
     reference.mutability.is_none()
         && path.path.segments.last().is_some_and(|last| last.ident == "StepContext")
+}
+
+/// `Image` of `Result<Image, StepError>`: what is wrong with it is best shown there. An alias tells nothing.
+fn output_of(returns: &Type) -> Option<&Type> {
+    let Type::Path(path) = returns else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    let mut types = arguments.args.iter().map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    match (types.next()??, types.next()??, types.next()) {
+        (output, Type::Path(error), None) => {
+            error.path.segments.last().filter(|last| last.ident == "StepError").map(|_| output)
+        }
+        _ => None,
+    }
 }
 
 fn argument(input: &FnArg) -> Result<Argument> {

@@ -4,8 +4,8 @@ use super::{
     args::{Args, InDoubt, Policy},
     function::{Argument, Function},
 };
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Path, ext::IdentExt, spanned::Spanned};
 
 pub(super) fn step(args: &Args, function: &Function) -> TokenStream {
@@ -49,7 +49,6 @@ fn behaviour(args: &Args, function: &Function) -> TokenStream {
     let private = quote!(#krate::__private);
     let names: Vec<_> = arguments.iter().map(|a| &a.name).collect();
     let texts = names.iter().map(|name| name.unraw().to_string());
-    let inputs = quote!(#(cx.get(&self.#names)?),*);
     let (in_doubt, observes) = match &args.in_doubt {
         InDoubt::NoEffect => (quote!(NoEffect), false),
         InDoubt::Idempotent => (quote!(Idempotent), false),
@@ -62,12 +61,15 @@ fn behaviour(args: &Args, function: &Function) -> TokenStream {
         Policy::Ask => quote!(Ask),
     };
     let (before, compensate, local) = (args.before.is_some(), args.undo.is_some(), args.local);
-    let output = quote_spanned!(returns.span()=> <#returns as #private::StepResult>::Output);
     let needs = args.needs.iter().map(|need| {
         let (name, ty) = (need.name.unraw().to_string(), &need.ty);
         quote!(#krate::Need::of::<#ty>(#name))
     });
-    let methods = methods(args, &inputs);
+    let output = match &function.output {
+        Some(output) => quote!(#output),
+        None => quote_spanned!(returns.span()=> <#returns as #private::StepResult>::Output),
+    };
+    let methods = methods(args, function);
     quote! {
         #[automatically_derived]
         impl #krate::Step for #name {
@@ -88,46 +90,80 @@ fn behaviour(args: &Args, function: &Function) -> TokenStream {
             fn needs() -> ::std::vec::Vec<#krate::Need> {
                 ::std::vec![#(#needs),*]
             }
-            async fn run(&self, cx: &#krate::StepContext) -> ::core::result::Result<Self::Output, #krate::StepError> {
-                #name(cx, #inputs).await
-            }
             #methods
         }
     }
 }
 
-/// The methods beside `run` that the arguments name.
-fn methods(args: &Args, inputs: &TokenStream) -> TokenStream {
+/// `run`, and the methods beside it that the arguments name.
+fn methods(args: &Args, function: &Function) -> TokenStream {
     let krate = &args.krate;
+    let private = quote!(#krate::__private);
+    let cx = quote!(cx: &#krate::StepContext);
     let result = quote!(::core::result::Result);
+    let error = quote!(#krate::StepError);
+    let gets = gets(&private, function);
+    let run = run(krate, function, &gets);
     let observe = match &args.in_doubt {
-        InDoubt::Observe(path) => quote! {
-            async fn observe(
-                &self,
-                cx: &#krate::StepContext,
-            ) -> #result<#krate::Observed<Self::Output>, #krate::StepError> {
-                #path(cx, #inputs).await
+        InDoubt::Observe(path) => {
+            let call = call(path, None, function);
+            quote! {
+                async fn observe(&self, #cx) -> #result<#krate::Observed<Self::Output>, #error> { #gets #call }
             }
-        },
+        }
         _ => TokenStream::new(),
     };
     let undo = args.undo.iter().map(|path| {
+        let call = call(path, Some(quote!(undo,)), function);
         quote! {
-            async fn compensate(
-                &self,
-                cx: &#krate::StepContext,
-                undo: #krate::Undo<Self::Output>,
-            ) -> #result<(), #krate::StepError> {
-                #path(cx, undo, #inputs).await
-            }
+            async fn compensate(&self, #cx, undo: #krate::Undo<Self::Output>) -> #result<(), #error> { #gets #call }
         }
     });
     let before = args.before.iter().map(|path| {
+        let call = call(path, None, function);
         quote! {
-            async fn before(&self, cx: &#krate::StepContext) -> #result<#krate::__private::Json, #krate::StepError> {
-                #krate::__private::before_image(&#path(cx, #inputs).await?)
-            }
+            async fn before(&self, #cx) -> #result<#private::Json, #error> { #gets #private::before_image(#call) }
         }
     });
-    quote!(#observe #(#undo)* #(#before)*)
+    quote!(#run #observe #(#undo)* #(#before)*)
+}
+
+fn run(krate: &Path, function: &Function, gets: &TokenStream) -> TokenStream {
+    let returns = &function.returns;
+    let call = call(&function.name, None, function);
+    match &function.output {
+        Some(_) => quote! {
+            async fn run(
+                &self,
+                cx: &#krate::StepContext,
+            ) -> ::core::result::Result<Self::Output, #krate::StepError> { #gets #call }
+        },
+        // What comes back has whatever name the fn has for it; it is there that errors about it belong.
+        None => quote_spanned! {returns.span()=>
+            async fn run(
+                &self,
+                cx: &#krate::StepContext,
+            ) -> ::core::result::Result<<#returns as #krate::__private::StepResult>::Output, #krate::StepError> {
+                #gets
+                <#returns as #krate::__private::StepResult>::result(#call)
+            }
+        },
+    }
+}
+
+/// Reads the arguments, as `__value_0` and so on: an argument may have the name of the fn.
+fn gets(private: &TokenStream, function: &Function) -> TokenStream {
+    let gets = function.arguments.iter().enumerate().map(|(i, Argument { name, ty })| {
+        let value = format_ident!("__value_{i}", span = Span::call_site());
+        let get = quote_spanned!(ty.span()=> #private::get::<#ty>);
+        quote!(let #value = #get(cx, &self.#name)?;)
+    });
+    quote!(#(#gets)*)
+}
+
+/// Calls `what`, with the spans of its name: a helper with other arguments is what an error should point at.
+fn call(what: &(impl ToTokens + Spanned), undo: Option<TokenStream>, function: &Function) -> TokenStream {
+    let at = Span::call_site().located_at(what.span());
+    let values = (0..function.arguments.len()).map(|i| format_ident!("__value_{i}", span = at));
+    quote_spanned!(at=> #what(cx, #undo #(#values),*).await)
 }

@@ -133,6 +133,38 @@ impl<T: Output> Handle<T> {
     pub fn is_not(&self, value: impl IntoInput<T>) -> Condition {
         self.is(value).not()
     }
+
+    /// It is less than this.
+    pub fn less_than(&self, value: impl IntoInput<T>) -> Condition
+    where
+        T: Ordered,
+    {
+        self.compare(Model::Less, value)
+    }
+
+    /// It is this or less.
+    pub fn at_most(&self, value: impl IntoInput<T>) -> Condition
+    where
+        T: Ordered,
+    {
+        self.compare(Model::AtMost, value)
+    }
+
+    /// It is more than this.
+    pub fn more_than(&self, value: impl IntoInput<T>) -> Condition
+    where
+        T: Ordered,
+    {
+        self.compare(|a, b| Model::Less(b, a), value)
+    }
+
+    /// It is this or more.
+    pub fn at_least(&self, value: impl IntoInput<T>) -> Condition
+    where
+        T: Ordered,
+    {
+        self.compare(|a, b| Model::AtMost(b, a), value)
+    }
 }
 
 /// What conditions can order: numbers, and texts (by their UTF-8 bytes).
@@ -146,25 +178,3 @@ pub trait Ordered: Output {}
 
 macro_rules! ordered { ($($ty:ty),*) => { $(impl Ordered for $ty {})* } }
 ordered!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, String);
-
-impl<T: Ordered> Handle<T> {
-    /// It is less than this.
-    pub fn less_than(&self, value: impl IntoInput<T>) -> Condition {
-        self.compare(Model::Less, value)
-    }
-
-    /// It is this or less.
-    pub fn at_most(&self, value: impl IntoInput<T>) -> Condition {
-        self.compare(Model::AtMost, value)
-    }
-
-    /// It is more than this.
-    pub fn more_than(&self, value: impl IntoInput<T>) -> Condition {
-        self.compare(|a, b| Model::Less(b, a), value)
-    }
-
-    /// It is this or more.
-    pub fn at_least(&self, value: impl IntoInput<T>) -> Condition {
-        self.compare(|a, b| Model::AtMost(b, a), value)
-    }
-}
