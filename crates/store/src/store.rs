@@ -24,6 +24,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - a run started with an owner is leased to it at epoch one
     /// - a run started without an owner can be claimed, at once or at its wake
     /// - a run cannot be started for an owner that is not registered
+    /// - a second run with one id is invalid and writes nothing
     ///
     /// # Cancel safety
     /// Dropping the future drops only the answer: the run may have started.
@@ -46,6 +47,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - a free lock is granted with the transition that asks for it
     /// - a returned lock goes to the run that asked first
     /// - a run that settles holds no lock and waits for none
+    /// - a run that settles is given back
     /// - any append resets the count of claims without progress
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub struct Transition {
     pub logs: Vec<LogLine>,
     /// The last progress of steps that reported some since the last one; outside the chain.
     pub progress: Vec<Progress>,
-    /// Whether the lease is given back with it.
+    /// Whether the lease is given back with it; a run that settles is given back anyway.
     pub release: bool,
 }
 
@@ -88,10 +88,19 @@ impl Transition {
         }
     }
 
-    /// Whether anybody but its own driver has to look: it gives a run back, settles it, or puts entries into inboxes.
+    /// Whether its run settles with it.
+    pub fn settles(&self) -> bool {
+        self.listing.as_ref().is_some_and(|l| l.status == Status::Settled)
+    }
+
+    /// Whether the lease is given back with it.
+    pub fn gives_back(&self) -> bool {
+        self.release || self.settles()
+    }
+
+    /// Whether anybody but its own driver has to look: it gives a run back, or puts entries into inboxes.
     pub fn is_noticed(&self) -> bool {
-        let settles = self.listing.as_ref().is_some_and(|l| l.status == Status::Settled);
-        self.release || settles || !self.send.is_empty() || !self.locks.is_empty()
+        self.gives_back() || !self.send.is_empty() || !self.locks.is_empty()
     }
 
     /// Bytes of its events, which a [batch](crate::check_batch) limits.

@@ -2,11 +2,13 @@
 
 use super::{
     block_on::block_on,
-    fixture::{Fixture, LEASE, Outcome, Sample, claim, commit, entry, later, numbers, register, worker},
+    fixture::{
+        Fixture, LEASE, Outcome, Sample, claim, commit, entry, later, listing, numbers, register, worker,
+    },
 };
 use crate::{Claim, Put, StoreErrorKind, Transition, Wake};
 use std::{collections::BTreeSet, sync::Barrier, thread};
-use towpath_model::{RunNo, Timestamp};
+use towpath_model::{RunNo, Status, Timestamp};
 
 pub(super) async fn a_claim_raises_the_epoch(fixture: &dyn Fixture) -> Outcome {
     let store = fixture.open();
@@ -170,16 +172,14 @@ pub(super) async fn a_parked_run_is_claimed_when_its_inbox_holds_an_entry(fixtur
 pub(super) async fn a_settled_run_is_never_claimed(fixture: &dyn Fixture) -> Outcome {
     let (here, there) = (fixture.open(), fixture.open());
     let me = register(&*here, "me").await?;
-    let now = here.now().await?;
-    let mut released = Sample::new(1).owned(&me).start(&*here).await?;
-    let mut held = Sample::new(2).owned(&me).start(&*here).await?;
-    for lease in [&mut released, &mut held] {
-        here.put_entry(lease.run, entry("unread")).await?;
-        commit(&*here, Transition { wake: Wake::At(now), ..lease.nothing() }).await?;
-    }
-    commit(&*here, released.settle()).await?;
-    commit(&*here, Transition { release: false, ..held.settle() }).await?;
     let other = register(&*there, "other").await?;
+    let now = here.now().await?;
+    let mut lease = Sample::new(1).owned(&me).start(&*here).await?;
+    here.put_entry(lease.run, entry("unread")).await?;
+    commit(&*here, Transition { wake: Wake::At(now), ..lease.settle() }).await?;
+    let mut over = Sample::new(2);
+    over.new.listing = listing(Status::Settled, "");
+    over.start(&*here).await?;
     assert_eq!(claim(&*there, &other).await?, []);
     drop(here);
     assert_eq!(claim(&*there, &other).await?, [], "the owner's death makes no work");

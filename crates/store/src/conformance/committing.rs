@@ -285,3 +285,13 @@ pub(super) async fn any_append_resets_the_count_of_claims_without_progress(fixtu
     }
     Ok(())
 }
+
+pub(super) async fn a_run_that_settles_is_given_back(fixture: &dyn Fixture) -> Outcome {
+    let store = fixture.open();
+    let me = register(&*store, "me").await?;
+    let mut lease = Sample::new(1).owned(&me).start(&*store).await?;
+    commit(&*store, Transition { release: false, ..lease.settle() }).await?;
+    assert_eq!(store.head(lease.no).await?.owner, None);
+    assert_eq!(store.commit(vec![lease.append("late")]).await?, [Err(Refused::Fenced)]);
+    Ok(())
+}

@@ -67,8 +67,6 @@ pub(super) async fn the_runs_of_a_retired_worker_can_be_claimed_at_once(fixture:
     let store = fixture.open();
     let (me, other) = (register(&*store, "me").await?, register(&*store, "other").await?);
     let mut lease = Sample::new(1).owned(&me).start(&*store).await?;
-    let mut settled = Sample::new(2).owned(&me).start(&*store).await?;
-    commit(&*store, Transition { release: false, ..settled.settle() }).await?;
     store.retire(&me).await?;
     assert_eq!(store.head(lease.no).await?.owner, None);
     assert_eq!(store.commit(vec![lease.append("late")]).await?, [Err(Refused::Fenced)]);

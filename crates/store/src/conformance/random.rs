@@ -186,7 +186,7 @@ impl Model<'_> {
             run.is_settled = true;
             run.wake_at = None;
         }
-        if t.release {
+        if t.gives_back() {
             run.owner = None;
             run.lease.epoch = run.lease.epoch.next();
             run.ready_at = run.entries.first().map(|(_, at)| *at);

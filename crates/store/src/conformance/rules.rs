@@ -50,6 +50,7 @@ rules! {
             a_run_started_with_an_owner_is_leased_to_it_at_epoch_one
             a_run_started_without_an_owner_can_be_claimed_at_once_or_at_its_wake
             a_run_cannot_be_started_for_an_owner_that_is_not_registered
+            a_second_run_with_one_id_is_invalid_and_writes_nothing
         }
         committing {
             a_transition_is_written_whole
@@ -63,6 +64,7 @@ rules! {
             a_released_run_can_be_claimed_when_it_is_due_or_has_an_entry
             an_entry_sent_to_another_run_arrives_with_the_transition_or_not_at_all
             an_entry_sent_to_a_run_whose_inbox_is_full_arrives_all_the_same
+            a_run_that_settles_is_given_back
             any_append_resets_the_count_of_claims_without_progress
         }
         locking {

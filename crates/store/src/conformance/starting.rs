@@ -123,3 +123,16 @@ pub(super) async fn a_run_cannot_be_started_for_an_owner_that_is_not_registered(
     assert_eq!(refused, Err(StoreErrorKind::NotFound));
     Ok(())
 }
+
+pub(super) async fn a_second_run_with_one_id_is_invalid_and_writes_nothing(fixture: &dyn Fixture) -> Outcome {
+    let store = fixture.open();
+    let first = Sample::new(1).start(&*store).await?;
+    let mut second = Sample::new(2).new;
+    second.run = first.run;
+    let (pipeline, key) = (second.pipeline.clone(), second.key.clone());
+    let refused = store.start_run(second).await.map_err(|e| e.kind());
+    assert_eq!(refused, Err(StoreErrorKind::Invalid));
+    assert_eq!(store.find_key(&pipeline, &key).await?, None);
+    assert_eq!(store.find(first.run).await?.map(|row| row.no), Some(first.no));
+    Ok(())
+}

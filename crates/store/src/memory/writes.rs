@@ -1,7 +1,9 @@
 //! Starting runs and appending to them.
 
 use super::state::{Run, State};
-use crate::{Blob, LockChange, NewRun, Refused, Started, StoreError, Transition, Wake, lock_grant};
+use crate::{
+    Blob, LockChange, NewRun, Refused, Started, StoreError, StoreErrorKind, Transition, Wake, lock_grant,
+};
 use std::collections::{BTreeMap, HashSet};
 use towpath_model::{Epoch, Listing, Name, RunNo, Seq, Status, Timestamp};
 
@@ -10,6 +12,10 @@ impl State {
         let key = (new.pipeline.clone(), new.key.clone());
         if let Some(no) = self.by_key.get(&key) {
             return Ok(Started::Existing(Box::new(self.row(*no))));
+        }
+        if self.by_id.contains_key(&new.run) {
+            let twice = StoreError::new(StoreErrorKind::Invalid, "start a run");
+            return Err(twice.with("id is taken", new.run));
         }
         let owner = new.owner.as_ref().map(|w| self.worker("start a run", w)).transpose()?;
         let no = RunNo(self.runs.len() as i64 + 1);
@@ -53,6 +59,7 @@ impl State {
             run.hash = t.head_hash;
             run.claims = 0;
         }
+        let gives_back = t.gives_back();
         run.events.extend(t.events);
         match t.wake {
             Wake::Keep => {}
@@ -80,7 +87,7 @@ impl State {
             self.change_lock(t.run, change, now);
         }
         let run = self.own(t.run);
-        if t.release {
+        if gives_back {
             run.give_back();
         }
         Ok(run.seq())
