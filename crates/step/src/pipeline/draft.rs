@@ -61,12 +61,16 @@ impl<Out: Output> Draft<Out> {
     /// What the first of these steps gave that was not skipped: joins branches. Who reads it is skipped when all were.
     pub fn first_of<'a, T: Output>(&self, branches: impl IntoIterator<Item = &'a Handle<T>>) -> Handle<T> {
         let mut places = Vec::new();
+        let mut branches = branches.into_iter().peekable();
+        if branches.peek().is_none() {
+            self.shared.state().problems.push(PlanProblem::NoBranch);
+        }
         for branch in branches {
             let at = branch.place();
             match at.reference() {
                 _ if at.origin() != *self.shared.origin() => {
                     let problem =
-                        PlanProblem::foreign(None, format!("a branch of first_of is {at}"), &at.origin());
+                        PlanProblem::foreign(None, format!("a branch of first_of is {at},"), &at.origin());
                     self.shared.state().problems.push(problem);
                 }
                 Reference::From(place) => places.push(place.clone()),

@@ -85,6 +85,8 @@ pub enum PlanProblem {
         /// The types.
         types: [&'static str; 2],
     },
+    /// A `first_of` has nothing to choose from.
+    NoBranch,
     /// The output is something that only a step can read.
     Output {
         /// What made it.
@@ -170,6 +172,7 @@ impl fmt::Display for PlanProblem {
                     "the parameter {param:?} is declared as {first} and as {second}: give one another name"
                 )
             }
+            PlanProblem::NoBranch => f.write_str("a first_of has no branch: give it at least two handles"),
             PlanProblem::Output { what } => {
                 write!(
                     f,
