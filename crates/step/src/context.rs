@@ -22,6 +22,25 @@ use towpath_model::{Attempt, Json, Key, RunId, StepId, Timestamp};
 /// What the body of a step sees of the engine: its inputs, providers, keys, checkpoints and durable waits.
 ///
 /// There is one per entry: one walk of the body from its top. Bodies get it as `cx`.
+///
+/// ```
+/// # extern crate towpath_step as towpath;
+/// use std::time::Duration;
+/// use towpath_step::{StepContext, StepError, step};
+/// # trait Router: Send + Sync { fn set_weight(&self, percent: u8, key: &towpath_step::model::Key) {} }
+///
+/// #[step("shop.canary/v1", idempotent, needs(router: dyn Router))]
+/// async fn canary(cx: &StepContext, weights: Vec<u8>) -> Result<(), StepError> {
+///     let router = cx.provider::<dyn Router>("router")?;
+///     let reached = cx.last_checkpoint::<u8>()?.unwrap_or(0);
+///     for weight in weights.into_iter().filter(|weight| *weight > reached) {
+///         router.set_weight(weight, &cx.key(&format!("weight-{weight}"))?);
+///         cx.sleep(&format!("bake-{weight}"), Duration::from_secs(600)).await?;
+///         cx.checkpoint(&weight).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct StepContext {
     entry: Entry,
     host: Arc<dyn Host>,

@@ -26,6 +26,23 @@ pub trait ErasedStep: Send + Sync {
 }
 
 /// What a look at the world tells about a step in doubt.
+///
+/// ```
+/// # extern crate towpath_step as towpath;
+/// # use towpath_step::{Observed, StepContext, StepError, step};
+/// # fn registry_has(tag: &str) -> Option<String> { None }
+/// async fn look(_cx: &StepContext, tag: String) -> Result<Observed<String>, StepError> {
+///     Ok(match registry_has(&tag) {
+///         Some(digest) => Observed::Done(digest),
+///         None => Observed::NotDone,
+///     })
+/// }
+///
+/// #[step("shop.push/v1", observe = look)]
+/// async fn push(_cx: &StepContext, tag: String) -> Result<String, StepError> {
+///     Ok(format!("sha256:{tag}"))
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Observed<T> {
     /// It took effect, with this output.
@@ -39,6 +56,25 @@ pub enum Observed<T> {
 }
 
 /// What is known of a step that is to be undone.
+///
+/// ```
+/// # extern crate towpath_step as towpath;
+/// # use towpath_step::{StepContext, StepError, Undo, step};
+/// async fn weight_now(_cx: &StepContext, _percent: u8) -> Result<u8, StepError> {
+///     Ok(0)
+/// }
+///
+/// async fn put_back(cx: &StepContext, undo: Undo<()>, percent: u8) -> Result<(), StepError> {
+///     let before = undo.read_before::<u8>()?;
+///     cx.log(format_args!("from {percent} back to {before}"));
+///     Ok(())
+/// }
+///
+/// #[step("shop.weight/v1", idempotent, before = weight_now, undo = put_back)]
+/// async fn weight(_cx: &StepContext, percent: u8) -> Result<(), StepError> {
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Undo<T> {
     /// What was there before, when the kind takes a before-image.

@@ -16,6 +16,24 @@ use std::{fmt, marker::PhantomData, ops::Deref, sync::OnceLock};
 /// It dereferences to the handles of the output's fields, so `report.critical` *is* a `Handle<u32>`. Giving a handle
 /// to a step makes an edge of the graph. Options of the step that it belongs to hang on it, as in
 /// `p.step(…).after(&report).when(report.critical.is(0))`.
+///
+/// ```
+/// # extern crate towpath_step as towpath;
+/// # use std::time::Duration;
+/// # use towpath_step::{Pipeline, PlanErrors, StepContext, StepError, model::RetryPolicy, step};
+/// # #[step("demo.ping/v1", no_effect)]
+/// # async fn ping(_cx: &StepContext, host: String) -> Result<u32, StepError> { Ok(3) }
+/// let p = Pipeline::new("pings");
+/// let first = p.step("first", ping::of("a.example")).timeout(Duration::from_secs(30));
+/// p.step("second", ping::of("b.example"))
+///     .after(&first)
+///     .when(first.less_than(100))
+///     .retry(RetryPolicy::fixed(3, Duration::from_secs(5)))
+///     .best_effort();
+/// let pipeline = p.build()?;
+/// assert_eq!(pipeline.record().steps[1].after, [pipeline.record().steps[0].id.clone()]);
+/// # Ok::<(), PlanErrors>(())
+/// ```
 pub struct Handle<T: Output> {
     at: At,
     fields: OnceLock<Box<T::Fields>>,
@@ -36,6 +54,8 @@ impl<T: Output> Handle<T> {
     }
 
     /// The same, without passing a skip on: when the step is skipped, a reader of this gets `None` and runs.
+    ///
+    /// It is for the output of one step and its fields; a condition cannot compare it.
     pub fn or_none(&self) -> Handle<Option<T>> {
         let reference = match self.at.reference() {
             Reference::From(place) => Reference::OrNone(place.clone()),

@@ -13,6 +13,8 @@ pub(super) struct Function {
     pub(super) name: Ident,
     pub(super) vis: Visibility,
     pub(super) docs: Vec<Attribute>,
+    /// Under what the fn is there at all: so is its step.
+    pub(super) cfgs: Vec<Attribute>,
     pub(super) arguments: Vec<Argument>,
     pub(super) returns: Type,
     /// The output, when the text of `returns` tells it.
@@ -71,9 +73,10 @@ impl Function {
         }) {
             return Err(error);
         }
+        let cfgs = item.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect();
         let docs = item.attrs.into_iter().filter(|attr| attr.path().is_ident("doc")).collect();
         let output = output_of(&returns).cloned();
-        Ok(Function { name: item.sig.ident, vis: item.vis, docs, arguments, returns, output })
+        Ok(Function { name: item.sig.ident, vis: item.vis, docs, cfgs, arguments, returns, output })
     }
 }
 

@@ -11,15 +11,17 @@ use syn::{Path, ext::IdentExt, spanned::Spanned};
 pub(super) fn step(args: &Args, function: &Function) -> TokenStream {
     let definition = definition(&args.krate, function);
     let behaviour = behaviour(args, function);
+    let cfgs = &function.cfgs;
     quote! {
         #definition
+        #(#cfgs)*
         const _: () = { #behaviour };
     }
 }
 
 /// A braced struct, which is in the namespace of types: the fn of the same name keeps that of values.
 fn definition(krate: &Path, function: &Function) -> TokenStream {
-    let Function { name, vis, docs, arguments, .. } = function;
+    let Function { name, vis, docs, cfgs, arguments, .. } = function;
     let (names, types): (Vec<_>, Vec<_>) = arguments.iter().map(|Argument { name, ty }| (name, ty)).unzip();
     let generics: Vec<_> = (0..names.len()).map(|i| format_ident!("I{i}")).collect();
     let place = format!("The step that runs [`{name}`](fn@{name}): a pipeline places it as `{name}::of(…)`.");
@@ -31,10 +33,14 @@ fn definition(krate: &Path, function: &Function) -> TokenStream {
         #[allow(non_camel_case_types, reason = "it has the name of its fn")]
         #[derive(#krate::__private::serde::Serialize, #krate::__private::serde::Deserialize)]
         #[serde(crate = #serde, deny_unknown_fields)]
+        #(#cfgs)*
         #vis struct #name {
             #(#names: #krate::Input<#types>,)*
         }
+        #(#cfgs)*
         impl #name {
+            #[allow(dead_code, reason = "a kind is kept for runs of old when no pipeline places it any more")]
+            #[allow(clippy::too_many_arguments, reason = "it has those of its fn")]
             #[doc = "The step with these inputs: each is a value, or a handle."]
             #vis fn of<#(#generics: #krate::IntoInput<#types>),*>(#(#names: #generics),*) -> Self {
                 #name { #(#names: #krate::IntoInput::into_input(#names),)* }

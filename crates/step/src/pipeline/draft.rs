@@ -59,6 +59,20 @@ impl<Out: Output> Draft<Out> {
     }
 
     /// What the first of these steps gave that was not skipped: joins branches. Who reads it is skipped when all were.
+    ///
+    /// ```
+    /// # extern crate towpath_step as towpath;
+    /// # use towpath_step::{Pipeline, PlanErrors, StepContext, StepError, step};
+    /// # #[step("demo.fetch/v1", no_effect)]
+    /// # async fn fetch(_cx: &StepContext, from: String) -> Result<String, StepError> { Ok(from) }
+    /// let p = Pipeline::new("fetches");
+    /// let near = p.param::<bool>("near");
+    /// let cache = p.step("cache", fetch::of("cache.example")).when(near.is(true));
+    /// let origin = p.step("origin", fetch::of("origin.example")).when(near.is(false));
+    /// p.step("again", fetch::of(&p.first_of([&cache, &origin])));
+    /// p.build()?;
+    /// # Ok::<(), PlanErrors>(())
+    /// ```
     pub fn first_of<'a, T: Output>(&self, branches: impl IntoIterator<Item = &'a Handle<T>>) -> Handle<T> {
         let mut places = Vec::new();
         let mut branches = branches.into_iter().peekable();

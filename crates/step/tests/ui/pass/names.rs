@@ -66,6 +66,23 @@ pub mod odd {
         std::result::Result::Ok(())
     }
 
+    /// Kept for runs that have it in their plans.
+    #[step("odd.old/v1", no_effect)]
+    async fn old(_: &StepContext) -> Answer<()> {
+        std::result::Result::Ok(())
+    }
+
+    #[step("odd.never/v1", no_effect)]
+    #[cfg(any())]
+    async fn never(_: &StepContext, what: Nothing) -> Answer<()> {
+        std::result::Result::Ok(())
+    }
+
+    /// Knows them.
+    pub fn steps() -> towpath::Steps {
+        towpath::steps![odd, eat, private, old]
+    }
+
     /// Places them.
     pub fn place(p: &towpath::Draft) -> Handle<()> {
         let odd = p.step("odd", odd::of());
@@ -77,6 +94,7 @@ pub mod odd {
 fn main() {
     let p = towpath::Pipeline::new("x");
     odd::place(&p);
+    assert_eq!(odd::steps().iter().count(), 4);
     let pipeline = p.build().unwrap();
     let with = pipeline.record().steps[2].with.as_str();
     assert!(with.contains(r#""undo":{"from":{"step":"odd","path":"/at/t"}}"#), "{with}");
