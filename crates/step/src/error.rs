@@ -125,3 +125,61 @@ impl<E: Classified> From<E> for StepError {
         this
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::StepError;
+    use std::{error::Error, fmt, io, time::Duration};
+    use towpath_model::{Classified, FailureKind};
+
+    #[derive(Debug)]
+    struct Refused(io::Error);
+
+    impl fmt::Display for Refused {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("push the image")
+        }
+    }
+
+    impl Error for Refused {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    impl Classified for Refused {
+        fn kind(&self) -> FailureKind {
+            FailureKind::Transient
+        }
+
+        fn retry_after(&self) -> Option<Duration> {
+            Some(Duration::from_secs(3))
+        }
+    }
+
+    #[test]
+    fn a_classified_error_becomes_one_and_is_not_told_twice() {
+        fn push() -> Result<(), StepError> {
+            Err(Refused(io::Error::other("connection reset")))?
+        }
+        let error = push().unwrap_err();
+        assert_eq!((error.kind(), error.delay()), (FailureKind::Transient, Some(Duration::from_secs(3))));
+        assert_eq!(error.to_failure().to_string(), "push the image: connection reset");
+    }
+
+    #[test]
+    fn an_error_beneath_is_a_cause_with_its_own_chain() {
+        let error = StepError::permanent("release").because(Refused(io::Error::other("connection reset")));
+        let failure = error.with_details(&serde_json::json!({"status": 502})).to_failure();
+        assert_eq!(failure.to_string(), "release: push the image: connection reset");
+        assert_eq!(failure.details.unwrap().as_str(), r#"{"status":502}"#);
+    }
+
+    #[test]
+    fn it_is_an_error_like_any_other() {
+        fn any() -> Result<(), Box<dyn Error + Send + Sync>> {
+            Err(StepError::rejected("the gate said no"))?
+        }
+        assert_eq!(any().unwrap_err().to_string(), "the gate said no");
+    }
+}

@@ -236,3 +236,49 @@ impl Reads {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Input, Source};
+
+    #[test]
+    fn inputs_are_a_stored_format() {
+        for stored in [
+            r#"{"value":5}"#,
+            r#"{"value":null}"#,
+            r#"{"value":{"from":{"step":"a"}}}"#,
+            r#"{"from":{"step":"scan"}}"#,
+            r#"{"from":{"step":"eu/scan","path":"/critical"}}"#,
+            r#"{"param":{"name":"commit"}}"#,
+            r#"{"param":{"name":"commit","path":"/0"}}"#,
+            r#"{"or-none":{"step":"scan","path":"/critical"}}"#,
+            r#"{"first-of":[{"step":"a"},{"step":"b","path":"/x"}]}"#,
+        ] {
+            let input: Input<serde_json::Value> = serde_json::from_str(stored).unwrap();
+            assert_eq!(serde_json::to_string(&input).unwrap(), stored);
+        }
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_reference_is_one_only_without_its_wrapping() {
+        let value: Input<serde_json::Value> =
+            serde_json::from_str(r#"{"value":{"from":{"step":"a"}}}"#).unwrap();
+        assert!(matches!(value.source(), Source::Value(_)));
+    }
+
+    #[test]
+    fn what_is_no_input_is_refused() {
+        for stored in [
+            "5",
+            "{}",
+            r#"{"values":5}"#,
+            r#"{"value":"text"}"#,
+            r#"{"from":{"step":"Not A Step"}}"#,
+            r#"{"from":{"step":"a","pth":"/x"}}"#,
+            r#"{"param":{"path":"/x"}}"#,
+            r#"{"value":5,"from":{"step":"a"}}"#,
+        ] {
+            assert!(serde_json::from_str::<Input<u32>>(stored).is_err(), "{stored}");
+        }
+    }
+}

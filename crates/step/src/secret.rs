@@ -15,31 +15,17 @@ use std::fmt;
 #[serde(deny_unknown_fields)]
 pub struct SecretRef {
     secret: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
 }
 
 impl SecretRef {
     /// The secret of this name, whatever its value is at the moment of use.
     pub fn named(name: impl Into<String>) -> Self {
-        SecretRef { secret: name.into(), version: None }
-    }
-
-    /// The same secret, held to one version of its value.
-    #[must_use]
-    pub fn pinned(mut self, version: impl Into<String>) -> Self {
-        self.version = Some(version.into());
-        self
+        SecretRef { secret: name.into() }
     }
 
     /// The name.
     pub fn name(&self) -> &str {
         &self.secret
-    }
-
-    /// The version that it is held to.
-    pub fn version(&self) -> Option<&str> {
-        self.version.as_deref()
     }
 }
 

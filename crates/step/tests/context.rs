@@ -237,7 +237,7 @@ fn providers_are_found_by_trait_and_name() {
 #[test]
 fn secrets_are_given_by_name_and_shown_by_name() {
     let cx = context();
-    let token = block_on(cx.secret(SecretRef::named("token").pinned("3"))).unwrap();
+    let token = block_on(cx.secret(SecretRef::named("token"))).unwrap();
     assert_eq!((token.name(), token.expose()), ("token", "hunter2!"));
     assert_eq!(format!("{token:?}"), "[secret token]");
 }

@@ -11,10 +11,10 @@ pub mod odd {
     /// Not the usual one.
     pub enum Result {}
     /// Not the usual one.
-    #[allow(non_camel_case_types)]
+    #[allow(non_camel_case_types, reason = "it has the name of the prelude's")]
     pub enum Vec {}
     /// Not the usual one.
-    #[allow(non_snake_case, non_upper_case_globals)]
+    #[allow(non_snake_case, reason = "it has the name of the prelude's")]
     pub fn Ok() {}
 
     type Answer<T> = std::result::Result<T, StepError>;
