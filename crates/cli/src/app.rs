@@ -1,0 +1,142 @@
+//! The command as a function.
+
+use crate::{
+    args::{Args, Command},
+    cx::{Cx, Spelling},
+    explain,
+    fault::{Fault, FaultKind, exit},
+    journal,
+    open::Address,
+    out::Out,
+    runs,
+    send::{self, Letter},
+    show, verify,
+};
+use clap::{CommandFactory, FromArgMatches};
+use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
+use towpath::store::Store;
+
+/// What a `towpath` command is made of: the steps, providers and pipelines of its user, or none.
+#[derive(Default)]
+pub struct App {
+    store: Option<Arc<dyn Store>>,
+}
+
+impl App {
+    /// The stock command. It looks at any run and answers it; it drives only runs of stock kinds.
+    pub fn stock() -> Self {
+        App::default()
+    }
+
+    /// Has every command work on this store, whatever the command line says.
+    #[must_use]
+    pub fn on(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+}
+
+/// Runs the command that this process was started with: all that a `main` has to do.
+pub fn main(app: App) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run(app)),
+        Err(error) => {
+            Out::of_process().error(&format!("start a runtime: {error}"));
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+/// Runs the command that this process was started with, inside a tokio runtime.
+pub async fn run(app: App) -> ExitCode {
+    ExitCode::from(execute(app, std::env::args_os().collect(), Out::of_process()).await)
+}
+
+/// Runs one command line, and gives its exit code.
+pub(crate) async fn execute(app: App, args: Vec<OsString>, mut out: Out) -> u8 {
+    let binary = binary(&args);
+    // A command line that cannot be read may ask for JSON all the same.
+    out.json = args.iter().any(|a| a == "--json");
+    let matches = Args::command().bin_name(binary.clone()).try_get_matches_from(args);
+    let args = match matches.and_then(|m| Args::from_arg_matches(&m)) {
+        Ok(args) => args,
+        Err(error) => return unread(&error, &mut out),
+    };
+    out.json = args.common.json;
+    let end = match command(app, args, &binary, &mut out).await {
+        Ok(code) => out.flush().map(|()| code).map_err(Fault::from),
+        Err(fault) => Err(fault),
+    };
+    end.unwrap_or_else(|fault| {
+        if fault.kind() != FaultKind::Unread {
+            out.error(&fault.to_string());
+        }
+        fault.exit()
+    })
+}
+
+/// The name under which this binary was called.
+fn binary(args: &[OsString]) -> String {
+    let name = args.first().map(Path::new).and_then(Path::file_name).and_then(|n| n.to_str());
+    let name = name.unwrap_or("towpath");
+    name.strip_suffix(std::env::consts::EXE_SUFFIX).unwrap_or(name).to_owned()
+}
+
+/// Answers a command line that is no command: by help, by the version, or by what is wrong.
+fn unread(error: &clap::Error, out: &mut Out) -> u8 {
+    if error.use_stderr() {
+        if out.json {
+            out.error(error.to_string().trim_start_matches("error: ").trim_end());
+        } else {
+            out.aside(&error.to_string());
+        }
+        return exit::USAGE;
+    }
+    // Whoever asked for help and reads none of it has no use for an error either.
+    let _ = out.text(&error.to_string());
+    exit::OK
+}
+
+async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8, Fault> {
+    let address = Address::of_process(&args.common);
+    let (store, spelling) = match app.store {
+        Some(store) => (store, Spelling::plain(binary)),
+        None => (address.open().await?, Spelling::new(binary, &address)),
+    };
+    let cx = &mut Cx { store, out, spelling };
+    let letter = match args.command {
+        Command::Runs(args) => return runs::runs(cx, args).await.map(|()| exit::OK),
+        Command::Show(args) => return show::show(cx, args).await.map(|()| exit::OK),
+        Command::Journal(args) => return journal::journal(cx, args).await.map(|()| exit::OK),
+        Command::Explain(args) => return explain::explain(cx, args).await.map(|()| exit::OK),
+        Command::Verify(args) => {
+            let is_intact = verify::verify(cx, args).await?;
+            return Ok(if is_intact { exit::OK } else { exit::FAILED });
+        }
+        Command::Tick(_) => return Err(Fault::failed("this build drives no runs")),
+        Command::Signal(args) => Letter::signal(args),
+        Command::Approve(args) => Letter::decide(args, true),
+        Command::Reject(args) => Letter::decide(args, false),
+        Command::Pause(args) => Letter::pause(args),
+        Command::Resume(args) => Letter::resume(args),
+        Command::Cancel(args) => Letter::cancel(args),
+        Command::Retry(args) => Letter::retry(args),
+        Command::Skip(args) => Letter::skip(args),
+        Command::Resolve(args) => Letter::resolve(args),
+        Command::Handback(args) => Letter::handback(args),
+        Command::Abandon(args) => Letter::abandon(args),
+    };
+    send::send(cx, letter).await
+}
+
+/// Runs one command line on a store, and gives its exit code with everything that it wrote.
+#[cfg(test)]
+pub(crate) async fn run_on(store: Arc<dyn Store>, args: &str) -> (u8, String, String) {
+    use crate::out::Kept;
+    let (to, errors) = (Kept::default(), Kept::default());
+    let out = Out::to(Box::new(to.clone()), Box::new(errors.clone()));
+    let args = std::iter::once("towpath").chain(args.split_whitespace()).map(OsString::from).collect();
+    let code = execute(App::stock().on(store), args, out).await;
+    (code, to.text(), errors.text())
+}

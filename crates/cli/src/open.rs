@@ -1,0 +1,118 @@
+//! Which store a command line means.
+
+use crate::{args::Common, fault::Fault};
+use std::{path::Path, sync::Arc};
+use towpath::store::Store;
+
+/// Names the store when the command line does not.
+const VARIABLE: &str = "TOWPATH_STORE";
+/// The store when nothing names one.
+const DEFAULT: &str = "sqlite:towpath.db";
+
+/// The address of a store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Address {
+    /// As it was given.
+    pub(crate) url: String,
+    /// Where it came from.
+    from: From,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum From {
+    CommandLine,
+    Variable,
+    Default,
+}
+
+impl Address {
+    /// The address that a command line and its environment name.
+    pub(crate) fn of(common: &Common, variable: Option<String>) -> Self {
+        let given = common.store.clone().map(|url| (url, From::CommandLine));
+        let set = variable.filter(|v| !v.is_empty()).map(|url| (url, From::Variable));
+        let (url, from) = given.or(set).unwrap_or_else(|| (DEFAULT.into(), From::Default));
+        Address { url, from }
+    }
+
+    /// The address that this process's environment names when the command line does not.
+    pub(crate) fn of_process(common: &Common) -> Self {
+        Address::of(common, std::env::var(VARIABLE).ok())
+    }
+
+    /// Whether a command has to name it to mean the same store: the environment of the next command is this one's.
+    pub(crate) fn has_to_be_named(&self) -> bool {
+        self.from == From::CommandLine
+    }
+
+    fn path(&self) -> Result<&Path, Fault> {
+        let path = self.url.strip_prefix("sqlite:").map(|p| p.strip_prefix("//").unwrap_or(p));
+        match path {
+            Some(path) if !path.is_empty() && !path.starts_with(":memory:") => Ok(Path::new(path)),
+            Some(_) => Err(Fault::usage(format!("the store {:?} names no file: want sqlite:FILE", self.url))),
+            None => Err(Fault::usage(format!(
+                "{:?} is not the address of a store: want sqlite:FILE, as in sqlite:deploys.db",
+                self.url
+            ))),
+        }
+    }
+
+    /// Refuses when there is no such file, so that looking for a run never makes an empty store.
+    pub(crate) fn must_exist(&self) -> Result<(), Fault> {
+        let path = self.path()?;
+        if path.exists() {
+            return Ok(());
+        }
+        let what = match self.from {
+            From::CommandLine => "--store says so: check the path",
+            From::Variable => "$TOWPATH_STORE says so: check the path",
+            From::Default => "name the store with --store or $TOWPATH_STORE",
+        };
+        Err(Fault::failed(format!("there is no store at {}: {what}", path.display())))
+    }
+
+    /// Opens the store, which must be there.
+    pub(crate) async fn open(&self) -> Result<Arc<dyn Store>, Fault> {
+        self.must_exist()?;
+        Err(Fault::failed("this build opens no store"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(given: Option<&str>, variable: Option<&str>) -> Address {
+        let common = Common { store: given.map(str::to_owned), json: false };
+        Address::of(&common, variable.map(str::to_owned))
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_environment() {
+        assert_eq!(address(Some("sqlite:a"), Some("sqlite:b")).url, "sqlite:a");
+        assert_eq!(address(None, Some("sqlite:b")).url, "sqlite:b");
+        assert_eq!(address(None, Some("")).url, DEFAULT);
+        assert!(address(Some("sqlite:a"), None).has_to_be_named());
+        assert!(!address(None, Some("sqlite:b")).has_to_be_named());
+    }
+
+    #[test]
+    fn a_store_that_is_not_there_says_what_to_do() {
+        let refusal = |a: Address| a.must_exist().unwrap_err().to_string();
+        assert_eq!(
+            refusal(address(Some("sqlite:no/such.db"), None)),
+            "there is no store at no/such.db: --store says so: check the path"
+        );
+        assert_eq!(
+            refusal(address(None, None)),
+            "there is no store at towpath.db: name the store with --store or $TOWPATH_STORE"
+        );
+        assert_eq!(
+            refusal(address(Some("postgres://x"), None)),
+            "\"postgres://x\" is not the address of a store: want sqlite:FILE, as in sqlite:deploys.db"
+        );
+        assert_eq!(
+            refusal(address(Some("sqlite:"), None)),
+            "the store \"sqlite:\" names no file: want sqlite:FILE"
+        );
+    }
+}
