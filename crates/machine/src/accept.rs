@@ -23,6 +23,7 @@ impl RunState {
         if self.phase == Phase::Settled {
             return Ok(Vec::new());
         }
+        self.live.driven = true;
         let accepted = self.accept(input, now)?;
         let mut events = Vec::new();
         accepted.into_iter().for_each(|event| self.record(&mut events, now, event));
@@ -35,8 +36,8 @@ impl RunState {
         let now = now.max(self.time);
         let mut events = Vec::new();
         for entry in entries {
-            let before = Timestamp::from_micros(entry.received_at.as_micros() - 1);
-            self.fire(&mut events, before.min(now), now);
+            let received_at = entry.received_at;
+            self.fire(&mut events, now, |at| at < received_at && at <= now);
             // An entry is always answered by events; only bodies are told errors.
             events.extend(self.take(Input::Entry(entry), now).unwrap_or_default());
         }
@@ -64,7 +65,7 @@ impl RunState {
         now: Timestamp,
     ) -> Vec<Event> {
         let Some(ix) = self.plan.find(step) else { return Vec::new() };
-        if !self.live.asked.remove(&ix) || !self.is_active(ix) || self.is_held() {
+        if !self.live.asked.remove(&ix) || self.starts_nothing() {
             return Vec::new();
         }
         let attempt = self.node(ix).attempt.next();
@@ -80,7 +81,12 @@ impl RunState {
     fn body_ended(&self, step: &StepId, attempt: Attempt, end: BodyEnd, now: Timestamp) -> Vec<Event> {
         let Some(ix) = self.plan.find(step) else { return Vec::new() };
         let node = self.node(ix);
-        if node.attempt != attempt || !matches!(node.state, StepState::Running | StepState::Parked { .. }) {
+        let counts = match node.state {
+            StepState::Running => true,
+            StepState::Parked { .. } => self.counts_while_parked(&end),
+            _ => false,
+        };
+        if node.attempt != attempt || !counts {
             return Vec::new();
         }
         let step = step.clone();
@@ -95,13 +101,25 @@ impl RunState {
                 let then = self.after_failure(ix, node.tries, &failure, retry_after, now);
                 StepFailed { step, attempt, failure, then }.into()
             }
+            BodyEnd::TakenOver(seen) => StepObserved { step, answer: Answer::TakenOver { seen } }.into(),
             BodyEnd::Lost { ended, failure } => self.in_doubt(ix, ended, failure, now),
         };
         vec![event]
     }
 
-    /// An attempt that ended in this process without saying whether it took effect.
-    fn in_doubt(&self, ix: Ix, ended: Ended, failure: Option<Failure>, now: Timestamp) -> Event {
+    /// Whether a parked body's end is one. A body in memory that was dropped has nothing to say: it had ended at its
+    /// wait. One that went on instead of waiting counts, as long as nothing was made of its wait.
+    fn counts_while_parked(&self, end: &BodyEnd) -> bool {
+        let dropped = matches!(
+            end,
+            BodyEnd::TakenOver(_)
+                | BodyEnd::Lost { ended: Ended::Dropped | Ended::TimedOut | Ended::Died, .. }
+        );
+        !dropped && matches!(self.phase, Phase::Forward | Phase::OnFailure | Phase::Finally | Phase::Draining)
+    }
+
+    /// An attempt that ended without saying whether it took effect.
+    pub(crate) fn in_doubt(&self, ix: Ix, ended: Ended, failure: Option<Failure>, now: Timestamp) -> Event {
         let step = self.plan.step(ix);
         let node = self.node(ix);
         let then = match step.in_doubt {
@@ -111,16 +129,11 @@ impl RunState {
             InDoubt::AskOperator => Doubt::Fail,
             InDoubt::NoEffect | InDoubt::Idempotent => match self.next_try(ix, node.tries, None, now) {
                 Some(at) => Doubt::Retry { at },
-                None if self.rests(ix) => Doubt::Rest,
+                None if self.exhausted(ix) == Then::Rest => Doubt::Rest,
                 None => Doubt::Fail,
             },
         };
         StepInDoubt { step: step.id.clone(), attempt: node.attempt, ended, failure, then }.into()
-    }
-
-    /// A step that ran in a process that died: only what cannot simply be entered again.
-    pub(crate) fn died(&self, ix: Ix) -> Event {
-        self.in_doubt(ix, Ended::Died, None, self.time)
     }
 
     /// What follows a failure: another try, an operator, or nothing.
@@ -141,9 +154,17 @@ impl RunState {
             FailureKind::Transient | FailureKind::Unknown => match self.next_try(ix, tries, retry_after, now)
             {
                 Some(at) => Then::Retry { at },
-                None if self.node(ix).attempt.0 >= limits::ATTEMPTS => self.rest_or_fail(ix),
-                None => self.fail_or_rest(ix),
+                None => self.exhausted(ix),
             },
+        }
+    }
+
+    /// What follows when a step may not be tried again: at the limit of attempts it rests, whatever its policy says.
+    fn exhausted(&self, ix: Ix) -> Then {
+        if self.node(ix).attempt.0 >= limits::ATTEMPTS {
+            self.rest_or_fail(ix)
+        } else {
+            self.fail_or_rest(ix)
         }
     }
 
@@ -164,17 +185,12 @@ impl RunState {
         if policy.jitter { full_jitter(self.run, step, draw, ceiling) } else { ceiling }
     }
 
-    /// Whether a failure of this step may not unwind the run, so that it rests instead.
-    fn rests(&self, ix: Ix) -> bool {
-        let step = self.plan.step(ix);
-        step.section == Section::Main && !step.best_effort && self.no_return.is_some()
-    }
-
+    /// What follows a failure for good: past the point of no return it may not unwind the run, so the step rests.
     pub(crate) fn fail_or_rest(&self, ix: Ix) -> Then {
-        if self.rests(ix) { Then::Rest } else { Then::Fail }
+        if self.no_return.is_some() { self.rest_or_fail(ix) } else { Then::Fail }
     }
 
-    /// Steps beside the way forward, and best efforts, never wait for an operator.
+    /// The failure of a step beside the way forward, or of a best effort, never waits for an operator.
     pub(crate) fn rest_or_fail(&self, ix: Ix) -> Then {
         let step = self.plan.step(ix);
         if step.section == Section::Main && !step.best_effort { Then::Rest } else { Then::Fail }
@@ -189,6 +205,9 @@ impl RunState {
                 matches!(n.state, StepState::Running | StepState::Parked { .. })
             }
         });
+        if !undoing && self.is_overfull() {
+            return Err(self.no_place());
+        }
         if !under_way {
             return Err(Failure::new(
                 FailureKind::Permanent,
@@ -198,7 +217,15 @@ impl RunState {
         Ok(vec![Checkpointed { step, undoing, value }.into()])
     }
 
-    fn wait_asked(&self, wait: WaitStarted) -> Answered {
+    fn no_place(&self) -> Failure {
+        let text = format!(
+            "the journal holds {} events, as many as it may: cancel the run, or abandon it",
+            limits::EVENTS_PER_JOURNAL
+        );
+        Failure::new(FailureKind::NeedsOperator, text)
+    }
+
+    fn wait_asked(&self, mut wait: WaitStarted) -> Answered {
         let refuse = |text: String| Err(Failure::new(FailureKind::Permanent, text));
         let Some(ix) = self.plan.find(&wait.step) else { return refuse("the step is over".into()) };
         let node = self.node(ix);
@@ -211,19 +238,24 @@ impl RunState {
         if node.state != StepState::Running {
             return refuse("the step is over: nothing can be waited for any more".into());
         }
-        if node.waits.contains_key(&wait.wait) {
-            return refuse(format!("the wait {:?} is over already", wait.wait));
+        match node.waits.get(&wait.wait) {
+            Some(first) if first.over.is_some() => {
+                return refuse(format!("the wait {:?} is over already", wait.wait));
+            }
+            // Another attempt has come to it before it is over: its first deadline counts.
+            Some(first) => (wait.until, wait.signal) = (first.until, first.signal.clone()),
+            None if node.waits.len() >= limits::WAITS_PER_STEP => {
+                let most = limits::WAITS_PER_STEP;
+                return refuse(format!("a step may have {most} waits, and this one has as many"));
+            }
+            None => {}
         }
-        if node.waits.len() >= limits::WAITS_PER_STEP {
-            return refuse(format!(
-                "a step may have {} waits, and this one has as many",
-                limits::WAITS_PER_STEP
-            ));
+        if wait.until.is_none() && wait.signal.is_none() {
+            return refuse(format!("the wait {:?} would never end: give it a time or a signal", wait.wait));
         }
-        let kept = self.signals.iter().find(|k| {
-            Some(&k.signal) == wait.signal.as_ref() && k.step.as_ref().is_none_or(|s| *s == wait.step)
-        });
-        let over = kept.filter(|_| self.is_active(ix) && !self.is_held()).map(|k| WaitOver {
+        let goes_on = self.is_active(ix) && !self.starts_nothing();
+        let kept = self.kept_for(&wait.step, wait.signal.as_ref(), wait.until).filter(|_| goes_on);
+        let over = kept.map(|k| WaitOver {
             step: wait.step.clone(),
             wait: wait.wait.clone(),
             value: Some(k.value.clone()),
@@ -258,7 +290,7 @@ impl RunState {
                     if let Some(last) = &node.last_failure {
                         failure = failure.caused_by(last.to_string());
                     }
-                    let then = self.fail_or_rest(ix);
+                    let then = self.exhausted(ix);
                     events.push(StepFailed { step: step.clone(), attempt, failure, then }.into());
                 }
                 events
@@ -290,7 +322,12 @@ impl RunState {
         let may_pass = matches!(failure.kind, FailureKind::Transient | FailureKind::Unknown);
         let again = may_pass && node.undo_tries < policy.attempts_max && attempt.0 < limits::ATTEMPTS;
         let delay = self.delay(step, policy, node.undo_tries, attempt.0).max(after.unwrap_or_default());
-        let then = if again { Then::Retry { at: now.plus(delay) } } else { Then::Rest };
+        let then = match again {
+            // Unwinding was stopped while it was in flight: its effect is left in place.
+            _ if !self.will_unwind() => Then::Fail,
+            true => Then::Retry { at: now.plus(delay) },
+            false => Then::Rest,
+        };
         vec![CompensationFailed { step: step.clone(), attempt, failure, then }.into()]
     }
 
@@ -321,23 +358,34 @@ impl RunState {
     }
 
     fn signal(&self, entry: &Entry, signal: Name, step: Option<StepId>, value: Json) -> Vec<Event> {
-        let waits = |ix: &Ix| {
-            let node = self.node(*ix);
-            let StepState::Parked { wait } = &node.state else { return false };
-            let for_it = node.waits.get(wait).is_some_and(|w| w.signal.as_ref() == Some(&signal));
-            for_it && self.is_active(*ix) && step.as_ref().is_none_or(|s| *s == self.plan.step(*ix).id)
-        };
-        let waiting = if self.is_held() { None } else { self.sets.parked.iter().copied().find(waits) };
-        let from = entry.actor.clone();
-        match waiting {
-            Some(ix) => {
-                let StepState::Parked { wait } = &self.node(ix).state else {
-                    unreachable!("only a parked step waits")
-                };
-                let (step, wait) = (self.plan.step(ix).id.clone(), wait.clone());
-                vec![WaitOver { step, wait, value: Some(value), from: Some(from), kept: None }.into()]
+        let (from, received_at) = (entry.actor.clone(), entry.received_at);
+        let open = self
+            .listener(&signal, step.as_ref(), received_at)
+            .filter(|_| self.has_place() && !self.live.rematch)
+            .and_then(|ix| Some((ix, self.node(ix).open_wait()?.0.clone())));
+        let event = match open {
+            Some((ix, wait)) => {
+                let step = self.plan.step(ix).id.clone();
+                WaitOver { step, wait, value: Some(value), from: Some(from), kept: None }.into()
             }
-            None => vec![SignalKept { signal, step, value, from, received_at: entry.received_at }.into()],
+            None => SignalKept { signal, step, value, from, received_at }.into(),
+        };
+        vec![event]
+    }
+
+    /// The first step that waits for a signal and whose wait is not over yet.
+    pub(crate) fn listener(&self, signal: &Name, step: Option<&StepId>, at: Timestamp) -> Option<Ix> {
+        let waits = |ix: &Ix| {
+            let until = self.node(*ix).timer();
+            until.is_none_or(|until| at <= until) && !self.live.due_waits.contains(ix)
+        };
+        let all = (signal.clone(), 0)..=(signal.clone(), Ix::MAX);
+        match step {
+            Some(step) => {
+                let ix = self.plan.find(step)?;
+                self.sets.listeners.contains(&(signal.clone(), ix)).then_some(ix).filter(waits)
+            }
+            None => self.sets.listeners.range(all).map(|(_, ix)| *ix).find(waits),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Folding events.
 
 use crate::{
-    Action, Ix, Leaving, Phase, Rest, RunState, StepState, UndoState,
-    state::{Kept, Timer, Waiting},
+    Action, Ix, Leaving, Phase, Rest, RunState, StepState, UndoState, Waiting, state::Kept,
+    transitions::visit,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use towpath_model::{
-    Answer, Attempt, Checkpointed, Doubt, Event, EventKind, InDoubt, RunSettled, RunStarted, Section, Seq,
-    SkipWhy, StepDone, StepFailed, StepId, StepInDoubt, StepObserved, StepReset, StepStarted, Then,
-    Timestamp, Verb, VerbAnswered, WaitOver, WaitStarted, Why,
+    Answer, Checkpointed, Doubt, Ended, Event, EventKind, Failure, FailureKind, RunSettled, RunStarted,
+    Section, Seq, SignalKept, SkipWhy, StepDone, StepFailed, StepId, StepInDoubt, StepObserved, StepReset,
+    StepStarted, Then, Timestamp, Verb, VerbAnswered, WaitOver, WaitStarted, Why,
 };
 
 /// An event that does not fit the state before it: the run cannot be folded.
@@ -60,11 +60,21 @@ pub(crate) fn illegal(why: &'static str) -> CorruptKind {
 }
 
 impl RunState {
-    /// Folds the next event.
+    /// Folds the next event of a journal. When all are folded, [`recover`](Self::recover) makes the state ready to be
+    /// driven.
     ///
     /// # Errors
     /// When it is not the next one or cannot follow. The state must not be used any more then.
     pub fn apply(&mut self, seq: Seq, at: Timestamp, event: &Event) -> Result<(), Corrupt> {
+        let folded = self.fold_next(seq, at, event);
+        if !self.live.driven {
+            // What followed an event of the journal was done when it was written.
+            self.live.actions.clear();
+        }
+        folded
+    }
+
+    fn fold_next(&mut self, seq: Seq, at: Timestamp, event: &Event) -> Result<(), Corrupt> {
         let corrupt = |kind| Corrupt { seq, event: event.kind(), kind };
         if seq != self.seq.next() {
             return Err(corrupt(CorruptKind::Number { expected: self.seq.next() }));
@@ -76,6 +86,7 @@ impl RunState {
         if self.phase == Phase::Settled && !matches!(event, Event::Redacted(_)) {
             return Err(corrupt(illegal("the run has settled")));
         }
+        visit::event(event.kind());
         self.seq = seq;
         self.time = at.max(self.time);
         self.fold(event).map_err(corrupt)?;
@@ -85,8 +96,7 @@ impl RunState {
 
     /// Journals an event that follows from the state: folds it as the next one.
     pub(crate) fn record(&mut self, events: &mut Vec<Event>, now: Timestamp, event: Event) {
-        let folded = self.apply(self.seq.next(), now, &event);
-        debug_assert_eq!(folded, Ok(()), "the machine decided an event that it cannot fold");
+        self.fold_next(self.seq.next(), now, &event).expect("the machine makes only events that can follow");
         events.push(event);
     }
 
@@ -103,22 +113,9 @@ impl RunState {
             Event::WaitOver(e) => self.wait_over(e),
             Event::StepSkipped(e) => self.step_skipped(&e.step, &e.why),
             Event::StepReset(e) => self.step_reset(e),
-            Event::SignalKept(e) => {
-                self.signals.push(Kept {
-                    seq: self.seq,
-                    signal: e.signal.clone(),
-                    step: e.step.clone(),
-                    value: e.value.clone(),
-                    from: e.from.clone(),
-                    received_at: e.received_at,
-                });
-                Ok(())
-            }
+            Event::SignalKept(e) => self.signal_kept(e),
             Event::VerbAnswered(e) => self.verb_answered(e),
-            Event::DeadlinePassed(_) => {
-                self.leave(Leaving::For { why: Why::Deadline, unwind: true });
-                Ok(())
-            }
+            Event::DeadlinePassed(_) => self.deadline_passed(),
             Event::UnwindStarted(_) => self.unwind_started(),
             Event::CompensationStarted(e) => self.compensation_started(&e.step, e.attempt),
             Event::CompensationDone(e) => self.compensation_done(&e.step),
@@ -161,22 +158,19 @@ impl RunState {
         if e.attempt != node.attempt.next() {
             return Err(illegal("the attempt is not the next one"));
         }
-        let within = Duration::from_millis(self.plan.step(ix).within_ms.unwrap_or(u64::MAX));
-        let (seq, time) = (self.seq, self.time);
+        self.set_state(ix, StepState::Running);
+        let within = self.plan.step(ix).within_ms.map(|ms| self.time.plus(Duration::from_millis(ms)));
         let node = &mut self.nodes[ix as usize];
         node.attempt = e.attempt;
         node.tries += 1;
         node.asks = 0;
+        node.doubt = None;
         node.before = node.before.take().or_else(|| e.before.clone());
-        if node.intent.is_none() {
-            node.intent = Some(seq);
-            if self.plan.step(ix).within_ms.is_some() {
-                let until = time.plus(within);
-                node.within = Some(until);
-                self.sets.timers.insert((until, Timer::Within, ix));
-            }
+        node.intent = node.intent.or(Some(self.seq));
+        if node.within.is_none() {
+            node.within = within;
+            self.set_timers(ix);
         }
-        self.set_state(ix, StepState::Running);
         self.live.asked.remove(&ix);
         self.live.actions.push(Action::Enter(e.step.clone(), e.attempt));
         Ok(())
@@ -192,14 +186,14 @@ impl RunState {
             _ => return Err(illegal("the step is not under way")),
         }
         self.live.observing.remove(&ix);
+        self.nodes[ix as usize].doubt = None;
         let state = StepState::Done {
             output: e.output.clone(),
             facts: e.facts.clone(),
             unreadable: e.output_error.clone(),
         };
         self.set_state(ix, state);
-        let step = self.plan.step(ix);
-        if step.point_of_no_return {
+        if self.plan.step(ix).point_of_no_return {
             self.no_return = Some(ix);
         }
         self.observed_for_undo(ix);
@@ -208,20 +202,22 @@ impl RunState {
 
     fn step_failed(&mut self, e: &StepFailed) -> Fold {
         let ix = self.ix(&e.step)?;
-        let before_intent = match self.node(ix).state {
+        let forget = match self.node(ix).state {
             StepState::Running | StepState::InDoubt { .. } => false,
-            StepState::Parked { .. } => {
-                self.live.actions.push(Action::Forget(e.step.clone()));
-                false
-            }
-            StepState::Ready | StepState::Backoff { .. } => true,
+            StepState::Ready | StepState::Backoff { .. } => false,
+            StepState::Parked { .. } => true,
             _ => return Err(illegal("the step is not under way")),
         };
+        if forget {
+            self.live.actions.push(Action::Forget(e.step.clone()));
+        }
         self.live.asked.remove(&ix);
         let node = &mut self.nodes[ix as usize];
         node.last_failure = Some(e.failure.clone());
-        if before_intent {
-            node.tries += 1;
+        // A try that failed before its intent.
+        node.tries += u32::from(e.attempt == node.attempt.next());
+        if node.state == StepState::Running {
+            node.doubt = None;
         }
         match &e.then {
             Then::Retry { at } => self.set_state(ix, StepState::Backoff { at: *at }),
@@ -232,7 +228,7 @@ impl RunState {
     }
 
     /// A step has failed for good: the run leaves its way, unless it goes on without the step.
-    fn fail(&mut self, ix: Ix, failure: towpath_model::Failure) {
+    fn fail(&mut self, ix: Ix, failure: Failure) {
         let plan = self.plan.clone();
         let step = plan.step(ix);
         self.set_state(ix, StepState::Failed { failure: failure.clone() });
@@ -249,6 +245,7 @@ impl RunState {
         if !matches!(self.node(ix).state, StepState::Running | StepState::Parked { .. }) {
             return Err(illegal("the step is not under way"));
         }
+        self.nodes[ix as usize].doubt = Some(e.ended);
         if e.failure.is_some() {
             self.nodes[ix as usize].last_failure.clone_from(&e.failure);
         }
@@ -288,37 +285,34 @@ impl RunState {
     fn step_observed(&mut self, e: &StepObserved) -> Fold {
         let ix = self.ix(&e.step)?;
         let ended = match self.node(ix).state {
-            StepState::Running => towpath_model::Ended::Died,
+            StepState::Running => Ended::Died,
             StepState::InDoubt { ended, .. } => ended,
             _ => return Err(illegal("the step is not in doubt")),
         };
         self.live.observing.remove(&ix);
-        let active = self.is_active(ix);
+        let node = &mut self.nodes[ix as usize];
+        node.doubt = (e.answer != Answer::NotDone).then_some(ended);
+        node.asks += 1;
+        let (active, is_main) = (self.is_active(ix), self.plan.step(ix).section == Section::Main);
         match &e.answer {
             Answer::NotDone if active => self.set_state(ix, StepState::Backoff { at: self.time }),
-            Answer::NotDone | Answer::Unknown { again: None, .. } if !active => {
-                self.set_state(ix, StepState::InDoubt { ended, again: None, answered: true });
-            }
-            Answer::TakenOver { seen } if self.plan.step(ix).section == Section::Main => {
+            Answer::TakenOver { seen } if is_main => {
                 self.set_state(ix, StepState::Resting(Rest::TakenOver(seen.clone())));
             }
             Answer::TakenOver { seen } => {
-                let text = format!("somebody else changed what it owns; seen: {}", seen.as_str());
-                self.fail(ix, towpath_model::Failure::new(towpath_model::FailureKind::NeedsOperator, text));
+                let text = Rest::TakenOver(seen.clone()).to_string();
+                self.fail(ix, Failure::new(FailureKind::NeedsOperator, text));
             }
-            Answer::Unknown { failure, again } => {
-                let node = &mut self.nodes[ix as usize];
-                node.asks += 1;
-                match again {
-                    Some(_) => {
-                        self.set_state(ix, StepState::InDoubt { ended, again: *again, answered: false })
-                    }
-                    None if self.plan.step(ix).section == Section::Main => {
-                        self.set_state(ix, StepState::Resting(Rest::Unknown(failure.clone())));
-                    }
-                    None => self.fail(ix, failure.clone()),
-                }
+            Answer::NotDone | Answer::Unknown { .. } if !active => {
+                self.set_state(ix, StepState::InDoubt { ended, again: None, answered: true });
             }
+            Answer::Unknown { again: Some(at), .. } => {
+                self.set_state(ix, StepState::InDoubt { ended, again: Some(*at), answered: false });
+            }
+            Answer::Unknown { failure, again: None } if is_main => {
+                self.set_state(ix, StepState::Resting(Rest::Unknown(failure.clone())));
+            }
+            Answer::Unknown { failure, again: None } => self.fail(ix, failure.clone()),
             Answer::NotDone => return Err(illegal("the step is not in doubt")),
         }
         self.observed_for_undo(ix);
@@ -346,30 +340,39 @@ impl RunState {
         if node.state != StepState::Running {
             return Err(illegal("the step is not under way"));
         }
-        if node.waits.contains_key(&e.wait) {
-            return Err(illegal("the wait has begun already"));
+        if node.waits.get(&e.wait).is_some_and(|wait| wait.over.is_some()) {
+            return Err(illegal("the wait is over already"));
         }
-        node.waits.insert(e.wait.clone(), Waiting { until: e.until, signal: e.signal.clone(), over: None });
+        if e.until.is_none() && e.signal.is_none() {
+            return Err(illegal("the wait would never end"));
+        }
+        let first = || Waiting { until: e.until, signal: e.signal.clone(), over: None };
+        node.waits.entry(e.wait.clone()).or_insert_with(first);
         if e.checkpoint.is_some() {
             node.checkpoint.clone_from(&e.checkpoint);
         }
         self.set_state(ix, StepState::Parked { wait: e.wait.clone() });
+        if !self.is_active(ix) {
+            self.live.actions.push(Action::Forget(e.step.clone()));
+        }
         Ok(())
     }
 
     fn wait_over(&mut self, e: &WaitOver) -> Fold {
         let ix = self.ix(&e.step)?;
-        let node = &mut self.nodes[ix as usize];
-        if !matches!(&node.state, StepState::Parked { wait } if *wait == e.wait) {
+        let node = self.node(ix);
+        if node.open_wait().is_none_or(|(wait, _)| *wait != e.wait) || !self.is_active(ix) {
             return Err(illegal("the step is not at this wait"));
         }
         let attempt = node.attempt;
-        node.waits.get_mut(&e.wait).ok_or(illegal("the wait has not begun"))?.over = Some(e.value.clone());
         if let Some(kept) = e.kept {
             let at = self.signals.iter().position(|k| k.seq == kept);
             self.signals.remove(at.ok_or(illegal("the kept signal is not there"))?);
         }
         self.set_state(ix, StepState::Running);
+        if let Some(wait) = self.nodes[ix as usize].waits.get_mut(&e.wait) {
+            wait.over = Some(e.value.clone());
+        }
         self.live.actions.push(Action::Enter(e.step.clone(), attempt));
         Ok(())
     }
@@ -380,8 +383,10 @@ impl RunState {
             StepState::Ready | StepState::Resting(_) => {}
             _ => return Err(illegal("the step cannot be skipped now")),
         }
+        if !self.is_active(ix) {
+            return Err(illegal("the step cannot be skipped now"));
+        }
         self.set_state(ix, StepState::Skipped { why: why.clone() });
-        self.observed_for_undo(ix);
         Ok(())
     }
 
@@ -393,6 +398,7 @@ impl RunState {
         let node = &mut self.nodes[ix as usize];
         node.tries = 0;
         node.asks = 0;
+        node.within = None;
         node.generation += u32::from(e.new_key);
         if e.from_scratch {
             node.checkpoint = None;
@@ -405,34 +411,67 @@ impl RunState {
         Ok(())
     }
 
+    fn signal_kept(&mut self, e: &SignalKept) -> Fold {
+        self.signals.push_back(Kept {
+            seq: self.seq,
+            signal: e.signal.clone(),
+            step: e.step.clone(),
+            value: e.value.clone(),
+            from: e.from.clone(),
+            received_at: e.received_at,
+        });
+        // Somebody may wait for it who has no place to run in.
+        if let Some(ix) = self.listener(&e.signal, e.step.as_ref(), e.received_at) {
+            self.wait_is_due(ix);
+        }
+        Ok(())
+    }
+
+    /// The run's time is over. A run that is past its point of no return, or stuck, goes on without a limit: only an
+    /// operator moves it, and who does so knows how late it is.
+    fn deadline_passed(&mut self) -> Fold {
+        if self.phase != Phase::Forward || self.deadline.is_none() {
+            return Err(illegal("the run has no time limit now"));
+        }
+        self.deadline = None;
+        if self.no_return.is_none() && !self.is_stuck() {
+            self.leave(Leaving::For { why: Why::Deadline, unwind: true });
+        }
+        Ok(())
+    }
+
     fn verb_answered(&mut self, e: &VerbAnswered) -> Fold {
         if e.refused.is_some() {
             return Ok(());
         }
         match &e.verb {
-            Verb::Pause => self.paused = true,
-            Verb::Resume => {
-                self.paused = false;
-                self.live.rematch = true;
-            }
+            Verb::Pause => self.paused = self.paused.or(Some(self.time)),
+            Verb::Resume => self.resume(),
             Verb::Cancel { unwind } => {
                 let why = Why::Cancelled { by: e.by.clone(), reason: e.reason.clone() };
                 match self.phase {
-                    Phase::Forward => self.leave(Leaving::For { why, unwind: *unwind }),
+                    Phase::Forward => {
+                        self.resume();
+                        self.leave(Leaving::For { why, unwind: *unwind });
+                    }
                     Phase::Draining | Phase::Unwinding if !unwind => {
+                        self.resume();
                         self.leave(Leaving::For { why, unwind: false });
                         self.stop_unwinding();
                     }
                     _ => {}
                 }
-                self.paused = false;
             }
             Verb::Abandon => {
+                if self.phase == Phase::OnFailure && !self.sets.running.is_empty() {
+                    return Err(illegal("a step of the run is under way"));
+                }
+                self.resume();
                 self.leave(Leaving::Abandoned { by: e.by.clone(), reason: e.reason.clone() });
-                self.paused = false;
                 match self.phase {
                     Phase::Unwinding => self.stop_unwinding(),
-                    Phase::OnFailure | Phase::Finally => self.cut_short = true,
+                    Phase::OnFailure => self.leave_on_failure(),
+                    Phase::Finally => self.cut_short = true,
                     _ => {}
                 }
             }
@@ -441,26 +480,22 @@ impl RunState {
         Ok(())
     }
 
-    fn run_settled(&mut self, e: &RunSettled) -> Fold {
-        self.phase = Phase::Settled;
-        self.outcome = Some(e.outcome.clone());
-        self.sets.timers.clear();
-        self.live = crate::state::Live::default();
-        Ok(())
+    fn resume(&mut self) {
+        self.live.rematch |= self.paused.is_some();
+        self.paused = None;
     }
 
-    /// What to do about a step that nobody runs, when its process died.
-    pub(crate) fn lost_in_drain(&self, ix: Ix) -> Event {
-        let step = self.plan.step(ix);
-        let then = if step.in_doubt == InDoubt::Observe { Doubt::Observe } else { Doubt::Fail };
-        let attempt: Attempt = self.node(ix).attempt;
-        let ended = towpath_model::Ended::Dropped;
-        StepInDoubt { step: step.id.clone(), attempt, ended, failure: None, then }.into()
+    fn run_settled(&mut self, e: &RunSettled) -> Fold {
+        self.close_section();
+        self.set_phase(Phase::Settled);
+        self.outcome = Some(e.outcome.clone());
+        self.live.observing.clear();
+        Ok(())
     }
 }
 
-fn doubt_failure(e: &StepInDoubt) -> towpath_model::Failure {
-    let failure = towpath_model::Failure::new(towpath_model::FailureKind::Unknown, e.ended.to_string());
+fn doubt_failure(e: &StepInDoubt) -> Failure {
+    let failure = Failure::new(FailureKind::Unknown, e.ended.to_string());
     match &e.failure {
         Some(beneath) => failure.caused_by(beneath.to_string()),
         None => failure,

@@ -1,12 +1,15 @@
 //! What follows from the state.
 
 use crate::{
-    Action, Decision, Ix, Leaving, Phase, RunState, StepState, UndoState, state::Timer, state_of::Found,
+    Action, Decision, Ix, Leaving, Phase, RunState, StepState, UndoState,
+    state::{Kept, Live, Timer},
+    state_of::Found,
+    work::work,
 };
 use towpath_model::{
-    CompensationAsked, CompensationStarted, DeadlinePassed, Event, Failure, FailureKind, InDoubt, ReadMode,
-    SkipWhy, StepFailed, StepId, StepSkipped, StepStarted, Then, Timestamp, UndoPolicy, UnwindStarted,
-    Unwound, WaitOver,
+    CompensationAsked, CompensationStarted, DeadlinePassed, Ended, Event, Failure, FailureKind, InDoubt,
+    Name, ReadMode, Section, SkipWhy, StepFailed, StepId, StepSkipped, StepStarted, Then, Timestamp,
+    UndoPolicy, UnwindStarted, Unwound, WaitOver,
 };
 
 impl RunState {
@@ -16,104 +19,88 @@ impl RunState {
     /// changed, not what there is.
     pub fn decide(&mut self, now: Timestamp) -> Decision {
         let now = now.max(self.time);
+        self.live.driven = true;
         let mut events = Vec::new();
-        for owed in std::mem::take(&mut self.live.owed) {
-            self.record(&mut events, now, owed);
-        }
-        if std::mem::take(&mut self.live.rematch) {
-            self.match_signals(&mut events, now);
-        }
-        self.fire(&mut events, now, now);
+        self.put_in_doubt(&mut events, now);
+        self.rematch();
+        self.fire(&mut events, now, |at| at <= now);
         loop {
             let before = self.seq;
-            self.start_ready(&mut events, now);
+            self.put_in_doubt(&mut events, now);
+            self.start_steps(&mut events, now);
             self.start_undoing(&mut events, now);
             self.next_phase(&mut events, now);
             if self.seq == before {
                 break;
             }
         }
-        let (actions, kept) = std::mem::take(&mut self.live.actions)
-            .into_iter()
-            .partition(|a| !(self.is_held() && matches!(a, Action::Enter(..))));
-        self.live.actions = kept;
+        let mut actions = std::mem::take(&mut self.live.actions);
+        if self.is_held() {
+            let (kept, given) = actions.into_iter().partition(|a| matches!(a, Action::Enter(..)));
+            (self.live.actions, actions) = (kept, given);
+        }
         Decision { events, actions }
     }
 
     /// The earliest time at which [`decide`](Self::decide) has something to do, if a time is what it waits for.
     pub fn wake(&self) -> Option<Timestamp> {
-        let timers = self.sets.timers.iter();
-        let next = timers
-            .filter(|(_, timer, ix)| !self.live.due.contains(&(*timer, *ix)))
-            .map(|(at, ..)| *at)
-            .next();
-        let deadline = self.deadline.filter(|_| self.minds_deadline());
-        let next = next.filter(|_| !self.is_held());
-        match (next, deadline) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
+        let timers = self.live.timers.first().map(|(at, ..)| *at);
+        let timers = timers.filter(|_| !self.is_held() && !self.is_overfull());
+        [timers, self.due_deadline()].into_iter().flatten().min()
+    }
+
+    /// When the run's time is over, as long as that matters.
+    fn due_deadline(&self) -> Option<Timestamp> {
+        self.deadline.filter(|_| self.phase == Phase::Forward && !self.is_held())
+    }
+
+    /// What nobody runs any more is in doubt.
+    fn put_in_doubt(&mut self, events: &mut Vec<Event>, now: Timestamp) {
+        while let Some((ix, ended)) = self.live.lost.pop_first() {
+            if self.node(ix).state == StepState::Running {
+                let lost = self.in_doubt(ix, ended, None, now);
+                self.record(events, now, lost);
+            }
         }
     }
 
-    fn minds_deadline(&self) -> bool {
-        self.phase == Phase::Forward && self.no_return.is_none() && !self.is_stuck() && !self.live.held
-    }
-
-    /// Fires every timer up to `until`.
-    pub(crate) fn fire(&mut self, events: &mut Vec<Event>, until: Timestamp, now: Timestamp) {
-        if self.deadline.is_some_and(|at| at <= until) && self.minds_deadline() {
+    /// Fires every timer that is due. The run's own time limit comes first, and a limit before the wait that it covers:
+    /// what has no time left is not begun any more, though it was due earlier.
+    pub(crate) fn fire(
+        &mut self,
+        events: &mut Vec<Event>,
+        now: Timestamp,
+        is_due: impl Fn(Timestamp) -> bool,
+    ) {
+        if self.due_deadline().is_some_and(&is_due) {
             self.record(events, now, DeadlinePassed {}.into());
         }
-        if self.is_held() {
-            return;
-        }
-        let due: Vec<(Timestamp, Timer, Ix)> = self
-            .sets
-            .timers
-            .iter()
-            .take_while(|(at, ..)| *at <= until)
-            .filter(|(_, timer, ix)| !self.live.due.contains(&(*timer, *ix)))
-            .copied()
-            .collect();
-        for (at, timer, ix) in due {
-            // What fired before it may have taken this one away.
-            if self.sets.timers.contains(&(at, timer, ix)) && !self.is_held() {
-                self.fire_one(events, now, at, timer, ix);
-            }
+        while !self.is_held() && !self.is_overfull() {
+            let Some(&timer) = self.live.timers.first().filter(|(at, ..)| is_due(*at)) else { return };
+            work(1);
+            self.live.timers.remove(&timer);
+            self.fire_one(events, now, timer.1, timer.2);
         }
     }
 
-    fn fire_one(&mut self, events: &mut Vec<Event>, now: Timestamp, at: Timestamp, timer: Timer, ix: Ix) {
-        match timer {
-            Timer::StepState => match self.node(ix).state {
-                StepState::Parked { .. } => {
-                    let over = self.wait_over_by(ix, Some(at));
-                    self.record(events, now, over.into());
-                }
-                StepState::InDoubt { .. } => {
-                    self.live.due.insert((timer, ix));
-                    self.ask_world(ix);
-                }
-                _ => drop(self.live.due.insert((timer, ix))),
-            },
-            Timer::Undo => drop(self.live.due.insert((timer, ix))),
-            Timer::Within => {
-                self.live.due.insert((timer, ix));
-                match self.node(ix).state {
-                    StepState::Running => {
-                        self.live.actions.push(Action::Expire(self.plan.step(ix).id.clone()));
-                    }
-                    StepState::Parked { .. } | StepState::Backoff { .. } | StepState::Ready => {
-                        let failure = Failure::new(
-                            FailureKind::Permanent,
-                            "the time limit over all its attempts and waits passed",
-                        );
-                        let then = self.fail_or_rest(ix);
-                        self.fail_event(events, now, ix, failure, then);
-                    }
-                    _ => {}
-                }
+    fn fire_one(&mut self, events: &mut Vec<Event>, now: Timestamp, timer: Timer, ix: Ix) {
+        match (timer, &self.node(ix).state) {
+            (Timer::Undo, _) => drop(self.live.due_undo.insert(ix)),
+            (Timer::State, StepState::Parked { .. }) => drop(self.live.due_waits.insert(ix)),
+            (Timer::State, StepState::Backoff { .. }) => drop(self.live.due_tries.insert(ix)),
+            (Timer::State, StepState::InDoubt { .. }) => self.ask_world(ix),
+            // What is being asked about is judged by its answer.
+            (Timer::Within, StepState::Running) if self.live.observing.contains(&ix) => {}
+            (Timer::Within, StepState::Running) => {
+                self.live.actions.push(Action::Expire(self.plan.step(ix).id.clone()));
             }
+            (Timer::Within, StepState::Parked { .. } | StepState::Backoff { .. }) => {
+                let text = "the time limit over all its attempts and waits passed";
+                let failure = Failure::new(FailureKind::Permanent, text);
+                let then = self.fail_or_rest(ix);
+                self.fail_event(events, now, ix, failure, then);
+            }
+            (Timer::State | Timer::Within, _) => {}
         }
     }
 
@@ -123,79 +110,90 @@ impl RunState {
         self.record(events, now, StepFailed { step, attempt, failure, then }.into());
     }
 
-    /// The end of the wait that a step is parked at: by the signal that was kept in time, or by time.
-    fn wait_over_by(&self, ix: Ix, at: Option<Timestamp>) -> WaitOver {
-        let node = self.node(ix);
-        let StepState::Parked { wait } = &node.state else {
-            unreachable!("only a parked step has a wait that ends")
-        };
+    /// How the wait that a step is parked at is over: by a signal that was kept in time, or by time; `None` while it
+    /// lasts.
+    fn wait_over_of(&self, ix: Ix, now: Timestamp) -> Option<WaitOver> {
+        let (wait, waiting) = self.node(ix).open_wait()?;
         let step = &self.plan.step(ix).id;
-        let signal = node.waits.get(wait).and_then(|w| w.signal.as_ref());
-        let kept = self.signals.iter().find(|k| {
-            Some(&k.signal) == signal
-                && k.step.as_ref().is_none_or(|s| s == step)
-                && at.is_none_or(|at| k.received_at <= at)
-        });
-        WaitOver {
+        let kept = self.kept_for(step, waiting.signal.as_ref(), waiting.until);
+        if kept.is_none() && waiting.until.is_none_or(|until| until > now) {
+            return None;
+        }
+        Some(WaitOver {
             step: step.clone(),
             wait: wait.clone(),
             value: kept.map(|k| k.value.clone()),
             from: kept.map(|k| k.from.clone()),
             kept: kept.map(|k| k.seq),
+        })
+    }
+
+    /// The first signal that was kept and ends such a wait of a step.
+    pub(crate) fn kept_for(
+        &self,
+        step: &StepId,
+        signal: Option<&Name>,
+        until: Option<Timestamp>,
+    ) -> Option<&Kept> {
+        self.signals.iter().find(|kept| {
+            Some(&kept.signal) == signal
+                && kept.step.as_ref().is_none_or(|s| s == step)
+                && until.is_none_or(|until| kept.received_at <= until)
+        })
+    }
+
+    /// Signals that were kept while nothing could begin reach the steps that wait for them. Costs O(waits), once after
+    /// a pause or a recovery.
+    fn rematch(&mut self) {
+        if !self.live.rematch || self.starts_nothing() {
+            return;
+        }
+        self.live.rematch = false;
+        if !self.signals.is_empty() {
+            work(self.sets.listeners.len());
+            let listeners: Vec<Ix> = self.sets.listeners.iter().map(|(_, ix)| *ix).collect();
+            listeners.into_iter().for_each(|ix| self.wait_is_due(ix));
         }
     }
 
-    /// Signals that were kept while the run was paused reach the steps that wait for them.
-    fn match_signals(&mut self, events: &mut Vec<Event>, now: Timestamp) {
-        if self.is_held() || self.signals.is_empty() {
-            return;
+    /// The wait of a parked step is to be looked at as soon as there is a place; its timer has nothing to add.
+    pub(crate) fn wait_is_due(&mut self, ix: Ix) {
+        if let Some(at) = self.node(ix).timer() {
+            self.live.timers.remove(&(at, Timer::State, ix));
         }
-        for ix in self.sets.parked.clone() {
-            if !self.is_active(ix) {
+        self.live.due_waits.insert(ix);
+    }
+
+    /// Whether there is a place for another body.
+    pub(crate) fn has_place(&self) -> bool {
+        let taken = self.sets.running.len() + self.live.asked.len();
+        !self.starts_nothing() && taken < self.plan.record().parallel as usize
+    }
+
+    /// Starts what may start, as far as there is place: first what goes on after a wait, then what is tried again, then
+    /// what is new.
+    fn start_steps(&mut self, events: &mut Vec<Event>, now: Timestamp) {
+        while self.active().is_some() && self.has_place() {
+            work(1);
+            if let Some(ix) = self.live.due_waits.pop_first() {
+                match self.wait_over_of(ix, now) {
+                    Some(over) => self.record(events, now, over.into()),
+                    // Another step took the signal.
+                    None => self.set_timers(ix),
+                }
                 continue;
             }
-            let until = self.node(ix).timer;
-            let over = self.wait_over_by(ix, until);
-            if over.kept.is_some() {
-                self.record(events, now, over.into());
-            }
-        }
-    }
-
-    fn running_now(&self) -> usize {
-        self.sets.running.len() + self.live.asked.len()
-    }
-
-    /// Starts what is ready, as far as the plan's parallelism allows.
-    fn start_ready(&mut self, events: &mut Vec<Event>, now: Timestamp) {
-        if self.is_held() || self.active().is_none() {
-            return;
-        }
-        let most = self.plan.record().parallel as usize;
-        while self.running_now() < most {
-            let retry = self.live.due.iter().find(|(t, ix)| {
-                *t == Timer::StepState
-                    && matches!(self.node(*ix).state, StepState::Backoff { .. })
-                    && self.is_free(*ix)
-            });
-            let fresh = self.sets.ready.iter().find(|ix| self.is_free(**ix)).copied();
-            let Some(ix) = retry.map(|(_, ix)| *ix).or(fresh) else { return };
+            let is_free = |ix: &&Ix| !self.live.asked.contains(ix);
+            let again = self.live.due_tries.iter().find(is_free);
+            let Some(ix) = again.or_else(|| self.sets.ready.iter().find(is_free)).copied() else { return };
             self.start(events, now, ix);
-            if self.active().is_none() {
-                return;
-            }
         }
-    }
-
-    fn is_free(&self, ix: Ix) -> bool {
-        !self.live.asked.contains(&ix)
     }
 
     fn start(&mut self, events: &mut Vec<Event>, now: Timestamp, ix: Ix) {
         let plan = self.plan.clone();
         let step = plan.step(ix);
-        let node = self.node(ix);
-        if node.state == StepState::Ready {
+        if self.node(ix).intent.is_none() {
             match self.may_run(ix) {
                 Ok(()) => {}
                 Err(Found::Unreadable(of, failure)) => {
@@ -227,6 +225,7 @@ impl RunState {
     fn may_run(&self, ix: Ix) -> Result<(), Found> {
         let step = self.plan.step(ix);
         let mut groups: Vec<(u16, Option<StepId>, bool)> = Vec::new();
+        work(step.reads.len());
         for read in &step.reads {
             let found = self.find_output(&read.step, "");
             match (read.mode, found) {
@@ -260,8 +259,9 @@ impl RunState {
         let record = self.plan.record();
         let most = if record.unwind_one_at_a_time { 1 } else { record.parallel as usize };
         while self.sets.undo_running.len() < most {
-            let retry = self.live.due.iter().find(|(t, _)| *t == Timer::Undo).map(|(_, ix)| *ix);
-            let Some(ix) = retry.or_else(|| self.sets.undo_ready.first().map(|(_, ix)| *ix)) else { return };
+            work(1);
+            let again = self.live.due_undo.first().copied();
+            let Some(ix) = again.or_else(|| self.sets.undo_ready.first().map(|(_, ix)| *ix)) else { return };
             let step = self.plan.step(ix);
             let id = step.id.clone();
             let node = self.node(ix);
@@ -276,67 +276,79 @@ impl RunState {
     }
 
     fn next_phase(&mut self, events: &mut Vec<Event>, now: Timestamp) {
-        match self.phase {
+        let settles = match self.phase {
             Phase::Draining if self.sets.running.is_empty() => {
-                let plan = self.plan.clone();
-                let undo = self.will_unwind() && (0..plan.len() as Ix).any(|ix| self.needs_undo(ix));
-                let event = match self.leaving.clone() {
-                    Some(Leaving::For { why, .. }) if undo => UnwindStarted { why }.into(),
-                    _ => Unwound {}.into(),
-                };
-                self.record(events, now, event);
+                let event = self.drained();
+                return self.record(events, now, event);
             }
-            Phase::Unwinding if self.sets.undo_open == 0 => self.record(events, now, Unwound {}.into()),
-            Phase::OnFailure | Phase::Finally if self.cut_short && self.sets.running.is_empty() => {
-                let settled = self.settle();
-                self.record(events, now, settled.into());
+            Phase::Unwinding if self.sets.undo_open == 0 => {
+                return self.record(events, now, Unwound {}.into());
             }
-            Phase::Finally if self.sets.open[2] == 0 => {
-                let settled = self.settle();
-                self.record(events, now, settled.into());
+            Phase::Finally => {
+                self.sets.open[Section::Finally as usize] == 0
+                    || (self.cut_short && self.sets.running.is_empty())
             }
-            _ => {}
+            _ => false,
+        };
+        if settles {
+            let settled = self.settle();
+            self.record(events, now, settled.into());
+        }
+    }
+
+    /// What follows when everything is at rest. Costs O(steps), once.
+    fn drained(&self) -> Event {
+        work(self.plan.len());
+        let mut steps = 0..self.plan.len() as Ix;
+        match &self.leaving {
+            Some(Leaving::For { why, unwind: true }) if steps.any(|ix| self.needs_undo(ix)) => {
+                UnwindStarted { why: why.clone() }.into()
+            }
+            _ => Unwound {}.into(),
         }
     }
 
     /// Makes the state ready to be driven by this process, after it was folded from a journal: what was under way in
     /// another process is asked about, entered again, or put before an operator. The next
-    /// [`decide`](Self::decide) tells.
+    /// [`decide`](Self::decide) tells. Costs O(steps).
     pub fn recover(&mut self) {
-        let held = self.live.held;
-        self.live = crate::state::Live { rematch: true, held, ..Default::default() };
+        self.live = Live { rematch: true, driven: true, held: self.live.held, ..Live::default() };
         if self.phase == Phase::Settled {
             return;
         }
-        for ix in self.sets.running.clone() {
-            let step = self.plan.step(ix);
-            let (id, attempt) = (step.id.clone(), self.node(ix).attempt);
-            if !self.is_active(ix) {
-                let event = self.died(ix);
-                self.live.owed.push(event);
-                continue;
+        for ix in 0..self.plan.len() as Ix {
+            if self.is_active(ix) {
+                self.set_timers(ix);
             }
-            match step.in_doubt {
-                InDoubt::NoEffect | InDoubt::Idempotent => self.live.actions.push(Action::Enter(id, attempt)),
-                InDoubt::Observe => self.ask_world(ix),
-                InDoubt::AskOperator => {
-                    let event = self.died(ix);
-                    self.live.owed.push(event);
+            match self.node(ix).state {
+                StepState::Running => self.recover_body(ix),
+                StepState::InDoubt { again: None, answered: false, .. } if self.is_active(ix) => {
+                    self.ask_world(ix);
                 }
+                _ => {}
+            }
+            match self.node(ix).undo {
+                UndoState::Observing => self.ask_world(ix),
+                UndoState::Running => {
+                    let (id, attempt) = (self.plan.step(ix).id.clone(), self.node(ix).undo_attempt);
+                    self.live.actions.push(Action::Compensate(id, attempt));
+                }
+                UndoState::Backoff { at } => drop(self.live.timers.insert((at, Timer::Undo, ix))),
+                _ => {}
             }
         }
-        for ix in self.sets.in_doubt.clone() {
-            let asks = match self.node(ix).state {
-                StepState::InDoubt { again: None, answered: false, .. } => self.is_active(ix),
-                _ => false,
-            };
-            if asks || self.node(ix).undo == UndoState::Observing {
-                self.ask_world(ix);
+    }
+
+    /// A body that ran in a process that is gone.
+    fn recover_body(&mut self, ix: Ix) {
+        let step = self.plan.step(ix);
+        match step.in_doubt {
+            _ if !self.is_active(ix) => drop(self.live.lost.insert(ix, Ended::Died)),
+            InDoubt::NoEffect | InDoubt::Idempotent => {
+                self.live.actions.push(Action::Enter(step.id.clone(), self.node(ix).attempt));
             }
-        }
-        for ix in self.sets.undo_running.clone() {
-            let attempt = self.node(ix).undo_attempt;
-            self.live.actions.push(Action::Compensate(self.plan.step(ix).id.clone(), attempt));
+            InDoubt::Observe => self.ask_world(ix),
+            InDoubt::AskOperator => drop(self.live.lost.insert(ix, Ended::Died)),
         }
     }
 }

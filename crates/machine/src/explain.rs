@@ -2,7 +2,7 @@
 
 use crate::{Ix, Phase, RunState, StepState, UndoState};
 use std::fmt;
-use towpath_model::{StepId, Timestamp};
+use towpath_model::{Name, StepId, Timestamp};
 
 /// Why a run does not move, and who can move it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,13 +74,17 @@ impl RunState {
     pub fn explain(&self) -> Explanation {
         let mut waits: Vec<Wait> =
             (0..self.plan.len() as Ix).filter_map(|ix| self.explain_step(ix)).collect();
-        if self.paused {
-            let mover = Mover::Operator(vec!["resume"]);
-            waits.push(Wait { step: None, what: "the run is paused".into(), since: self.time, mover });
+        let whole = |what: &str, since, verbs| Wait {
+            step: None,
+            what: what.into(),
+            since,
+            mover: Mover::Operator(verbs),
+        };
+        if let Some(since) = self.paused {
+            waits.push(whole("the run is paused", since, vec!["resume"]));
         }
-        if self.is_full() && self.phase != Phase::Settled {
-            let mover = Mover::Operator(vec!["cancel", "abandon"]);
-            waits.push(Wait { step: None, what: "the journal is full".into(), since: self.time, mover });
+        if self.is_overfull() {
+            waits.push(whole("the journal is full", self.time, self.verbs_to_end()));
         }
         Explanation { summary: self.summary(), waits, verbs: self.verbs() }
     }
@@ -117,9 +121,11 @@ impl RunState {
             UndoState::Observing => ("is looked at before it is undone".into(), Mover::Worker),
             UndoState::Backoff { at } => ("could not be undone yet".into(), Mover::Time(*at)),
             UndoState::Stuck { failure } => {
-                (format!("could not be undone: {failure}"), Mover::Operator(vec!["retry", "skip", "resolve"]))
+                (format!("could not be undone: {failure}"), Mover::Operator(self.verbs_of(ix).to_vec()))
             }
-            UndoState::Asked => ("asks whether to be undone".into(), Mover::Operator(vec!["retry", "skip"])),
+            UndoState::Asked => {
+                ("asks whether to be undone".into(), Mover::Operator(self.verbs_of(ix).to_vec()))
+            }
             _ => return None,
         })
     }
@@ -128,23 +134,14 @@ impl RunState {
         let node = self.node(ix);
         Some(match &node.state {
             StepState::Ready => ("may start".into(), Mover::Worker),
+            StepState::Running if self.phase == Phase::Draining => {
+                (format!("is asked to stop, attempt {}", node.attempt), Mover::Worker)
+            }
             StepState::Running => (format!("runs, attempt {}", node.attempt), Mover::Worker),
             StepState::Parked { wait } => {
                 let (until, signal) =
-                    node.waits.get(wait).map_or((None, None), |w| (w.until, w.signal.clone()));
-                match (signal, until) {
-                    (Some(signal), or_at) => {
-                        let run = self.run;
-                        let command = if signal.as_str() == "approval" {
-                            format!("approve {run} {id}")
-                        } else {
-                            format!("signal {run} {signal} --step {id}")
-                        };
-                        (format!("waits for the signal {signal}"), Mover::Signal { command, or_at })
-                    }
-                    (None, Some(at)) => (format!("sleeps ({wait})"), Mover::Time(at)),
-                    (None, None) => (format!("sleeps ({wait})"), Mover::Worker),
-                }
+                    node.open_wait().map_or((None, None), |(_, w)| (w.until, w.signal.as_ref()));
+                self.explain_wait(id, wait, until, signal)
             }
             StepState::Backoff { at } => {
                 let why = node.last_failure.as_ref().map(|f| format!(" after: {f}")).unwrap_or_default();
@@ -157,17 +154,34 @@ impl RunState {
                 (format!("is in doubt, because {ended}, and is looked at"), Mover::Worker)
             }
             StepState::Resting(rest) => {
-                let verbs = match rest {
-                    crate::Rest::Failed(_) => vec!["retry", "skip"],
-                    crate::Rest::TakenOver(_) => vec!["resolve", "handback", "retry", "skip"],
-                    _ => vec!["resolve", "retry", "skip"],
-                };
-                (format!("rests: {rest}"), Mover::Operator(verbs))
+                (format!("rests: {rest}"), Mover::Operator(self.verbs_of(ix).to_vec()))
             }
             StepState::Pending
             | StepState::Done { .. }
             | StepState::Failed { .. }
             | StepState::Skipped { .. } => return None,
         })
+    }
+
+    fn explain_wait(
+        &self,
+        id: &StepId,
+        wait: &Name,
+        until: Option<Timestamp>,
+        signal: Option<&Name>,
+    ) -> (String, Mover) {
+        let run = self.run;
+        match (signal, until) {
+            (Some(signal), or_at) => {
+                let command = if signal.as_str() == "approval" {
+                    format!("approve {run} {id}")
+                } else {
+                    format!("signal {run} {signal} --step {id}")
+                };
+                (format!("waits for the signal {signal}"), Mover::Signal { command, or_at })
+            }
+            (None, Some(at)) => (format!("sleeps ({wait})"), Mover::Time(at)),
+            (None, None) => (format!("sleeps ({wait})"), Mover::Worker),
+        }
     }
 }

@@ -31,7 +31,8 @@ pub enum Input {
         /// The value.
         value: Payload,
     },
-    /// A body has come to a durable wait that it has not asked for before.
+    /// A body has come to a durable wait that is not over. When an earlier attempt has come to it before, the deadline
+    /// and the signal that were journaled then count.
     Wait {
         /// The step.
         step: StepId,
@@ -83,6 +84,8 @@ pub enum BodyEnd {
         /// How long the other side asked to wait.
         retry_after: Option<Duration>,
     },
+    /// It saw that somebody else has changed what the step owns, and left it alone.
+    TakenOver(Json),
     /// It ended without a word.
     Lost {
         /// How.
@@ -145,6 +148,16 @@ pub enum Action {
     Expire(StepId),
     /// Forget the step's body when it waits in memory at a durable wait.
     Forget(StepId),
+}
+
+impl Action {
+    /// The step whose running body it is about.
+    pub(crate) fn body(&self) -> Option<&StepId> {
+        match self {
+            Action::Enter(step, _) | Action::Stop(step) | Action::Expire(step) => Some(step),
+            _ => None,
+        }
+    }
 }
 
 /// What the machine decided.

@@ -2,7 +2,7 @@
 //!
 //! A run's state is the fold of its events and nothing else. Three functions make a run go:
 //!
-//! * [`RunState::accept`] turns what came from outside (a body ended, a signal came) into events;
+//! * [`RunState::take`] turns what came from outside (a body ended, a signal came) into events;
 //! * [`RunState::apply`] folds an event into the state;
 //! * [`RunState::decide`] says what follows: further events, and actions to be done once they are durable.
 //!
@@ -20,20 +20,24 @@ mod decide;
 mod explain;
 mod io;
 mod jitter;
+mod node;
 mod plan;
 mod sections;
 mod settle;
 mod state;
 mod state_of;
 mod status;
+mod transitions;
 mod unwind;
 mod verbs;
+mod work;
 
 pub use apply::{Corrupt, CorruptKind};
 pub use check::{Problem, Problems, check};
 pub use explain::{Explanation, Mover, Wait};
 pub use io::{Action, BodyEnd, Decision, Input, Observation, UndoEnd};
 pub use jitter::full_jitter;
+pub use node::{Node, Waiting};
 pub use plan::{Ix, Plan};
-pub use state::{Leaving, Node, Phase, RunState};
-pub use state_of::{Rest, StepState, StepStateKind, UndoState};
+pub use state::{Leaving, Phase, RunState};
+pub use state_of::{Rest, StepState, StepStateKind, UndoState, UndoStateKind};

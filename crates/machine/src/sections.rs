@@ -1,67 +1,102 @@
-//! Stages, the sets derived from them, and the sections of a plan.
+//! How steps move from state to state, the sets derived from that, and the sections of a plan.
 
-use crate::{Action, Ix, Leaving, Phase, RunState, StepState, state::Timer};
-use towpath_model::{Section, Timestamp, Why};
+use crate::{Action, Ix, Leaving, Phase, RunState, StepState, state::Timer, transitions::visit, work::work};
+use towpath_model::{Ended, Section, Timestamp, Why};
 
 impl RunState {
     /// Moves a step to another state and keeps every derived set right. The only place where a state changes.
     pub(crate) fn set_state(&mut self, ix: Ix, state: StepState) {
-        let section = self.plan.step(ix).section;
-        let until = match &state {
-            StepState::Backoff { at } => Some(*at),
-            StepState::InDoubt { again, .. } => *again,
-            StepState::Parked { wait } => self.nodes[ix as usize].waits.get(wait).and_then(|w| w.until),
-            _ => None,
-        };
+        work(1);
+        visit::step(&self.node(ix).state, &state);
+        self.discount(ix);
         let at_rest = state.is_at_rest();
-        let active = self.is_active(ix);
         let node = &mut self.nodes[ix as usize];
         node.since = self.time;
-        if let Some(at) = node.timer.take() {
-            self.sets.timers.remove(&(at, Timer::StepState, ix));
-        }
-        self.live.due.remove(&(Timer::StepState, ix));
-        let old = std::mem::replace(&mut node.state, state);
-        match old {
-            StepState::Ready => drop(self.sets.ready.remove(&ix)),
-            StepState::Running => drop(self.sets.running.remove(&ix)),
-            StepState::Parked { .. } => drop(self.sets.parked.remove(&ix)),
-            StepState::Backoff { .. } => self.sets.backoff -= 1,
-            StepState::InDoubt { .. } => drop(self.sets.in_doubt.remove(&ix)),
-            StepState::Resting(_) => drop(self.sets.resting.remove(&ix)),
-            _ => {}
-        }
-        match &node.state {
-            StepState::Ready if active => drop(self.sets.ready.insert(ix)),
-            StepState::Running => drop(self.sets.running.insert(ix)),
-            StepState::Parked { .. } => drop(self.sets.parked.insert(ix)),
-            StepState::Backoff { .. } => self.sets.backoff += 1,
-            StepState::InDoubt { .. } => drop(self.sets.in_doubt.insert(ix)),
-            StepState::Resting(_) => drop(self.sets.resting.insert(ix)),
-            _ => {}
-        }
-        if let Some(at) = until.filter(|_| active || matches!(node.state, StepState::InDoubt { .. })) {
-            node.timer = Some(at);
-            self.sets.timers.insert((at, Timer::StepState, ix));
-        }
+        node.state = state;
+        self.count(ix);
         if at_rest {
-            self.drop_within(ix);
-            self.come_to_rest(ix, section);
+            self.come_to_rest(ix);
         }
     }
 
-    pub(crate) fn drop_within(&mut self, ix: Ix) {
-        if let Some(at) = self.nodes[ix as usize].within {
-            self.sets.timers.remove(&(at, Timer::Within, ix));
-            self.live.due.remove(&(Timer::Within, ix));
+    /// Puts a step into the sets in which its state belongs, and sets its timers.
+    fn count(&mut self, ix: Ix) {
+        let active = self.is_active(ix);
+        let (node, sets) = (&self.nodes[ix as usize], &mut self.sets);
+        if node.state == StepState::Running {
+            sets.running.insert(ix);
+        }
+        if !active {
+            return;
+        }
+        sets.moving += u32::from(node.state.is_moving());
+        match &node.state {
+            StepState::Ready => drop(sets.ready.insert(ix)),
+            StepState::Resting(_) => drop(sets.resting.insert(ix)),
+            StepState::Parked { .. } => {
+                sets.parked.insert(ix);
+                if let Some(signal) = node.open_wait().and_then(|(_, wait)| wait.signal.clone()) {
+                    sets.listeners.insert((signal, ix));
+                }
+            }
+            _ => {}
+        }
+        self.set_timers(ix);
+    }
+
+    /// Undoes what [`count`](Self::count) did.
+    fn discount(&mut self, ix: Ix) {
+        let active = self.is_active(ix);
+        let (node, sets) = (&self.nodes[ix as usize], &mut self.sets);
+        if node.state == StepState::Running {
+            sets.running.remove(&ix);
+            // What was to be done with its body has no object any more.
+            let id = &self.plan.step(ix).id;
+            self.live.actions.retain(|action| action.body() != Some(id));
+        }
+        if !active {
+            return;
+        }
+        sets.moving -= u32::from(node.state.is_moving());
+        match &node.state {
+            StepState::Ready => drop(sets.ready.remove(&ix)),
+            StepState::Resting(_) => drop(sets.resting.remove(&ix)),
+            StepState::Parked { .. } => {
+                sets.parked.remove(&ix);
+                if let Some(signal) = node.open_wait().and_then(|(_, wait)| wait.signal.clone()) {
+                    sets.listeners.remove(&(signal, ix));
+                }
+                self.live.due_waits.remove(&ix);
+            }
+            StepState::Backoff { .. } => drop(self.live.due_tries.remove(&ix)),
+            _ => {}
+        }
+        if let Some(at) = node.timer() {
+            self.live.timers.remove(&(at, Timer::State, ix));
+        }
+        if let Some(at) = node.within_timer() {
+            self.live.timers.remove(&(at, Timer::Within, ix));
+        }
+    }
+
+    /// Sets the timers of a step of the section that has its turn.
+    pub(crate) fn set_timers(&mut self, ix: Ix) {
+        let node = &self.nodes[ix as usize];
+        if let Some(at) = node.timer() {
+            self.live.timers.insert((at, Timer::State, ix));
+        }
+        if let Some(at) = node.within_timer() {
+            self.live.timers.insert((at, Timer::Within, ix));
         }
     }
 
     /// Steps of the same section that waited for this one may be ready now.
-    fn come_to_rest(&mut self, ix: Ix, section: Section) {
-        self.sets.open[section as usize] -= 1;
+    fn come_to_rest(&mut self, ix: Ix) {
         let plan = self.plan.clone();
+        let section = plan.step(ix).section;
+        self.sets.open[section as usize] -= 1;
         for d in plan.dependents(ix).iter().copied().filter(|d| plan.step(*d).section == section) {
+            work(1);
             let node = &mut self.nodes[d as usize];
             node.missing -= 1;
             if node.missing == 0 && node.state == StepState::Pending && self.is_active(d) {
@@ -70,16 +105,42 @@ impl RunState {
         }
     }
 
-    /// A section has its turn.
-    pub(crate) fn enter_section(&mut self, phase: Phase, section: Section) {
+    /// The run goes on to another part of its life. The only place where its phase changes.
+    pub(crate) fn set_phase(&mut self, phase: Phase) {
+        visit::phase(self.phase, phase);
         self.phase = phase;
+    }
+
+    /// A section has its turn. Costs O(steps), once for each section.
+    pub(crate) fn enter_section(&mut self, phase: Phase, section: Section) {
+        self.set_phase(phase);
         let plan = self.plan.clone();
+        work(plan.len());
         for ix in plan.section(section) {
             let node = self.node(ix);
             if node.missing == 0 && node.state == StepState::Pending {
                 self.set_state(ix, StepState::Ready);
             }
         }
+    }
+
+    /// The section that had its turn has it no more, though it may not be over: nothing of it is due or asked any more.
+    /// To be followed by another phase.
+    pub(crate) fn close_section(&mut self) {
+        let sets = &mut self.sets;
+        work(sets.ready.len() + sets.parked.len() + sets.resting.len());
+        sets.ready.clear();
+        sets.resting.clear();
+        sets.listeners.clear();
+        sets.moving = 0;
+        let parked = std::mem::take(&mut sets.parked);
+        let live = &mut self.live;
+        live.timers.clear();
+        live.due_waits.clear();
+        live.due_tries.clear();
+        live.asked.clear();
+        live.actions.retain(|a| !matches!(a, Action::TakeBefore(_)));
+        live.actions.extend(parked.into_iter().map(|ix| Action::Forget(self.plan.step(ix).id.clone())));
     }
 
     /// Goes on to the next part of the run's life when a section has nothing open any more.
@@ -93,39 +154,36 @@ impl RunState {
         }
     }
 
-    /// The run leaves its way: nothing of it starts any more, and what runs is asked to stop.
+    /// The run leaves its way: nothing of it starts any more, and what runs is asked to stop. Costs O(what is open).
     pub(crate) fn leave(&mut self, leaving: Leaving) {
         self.leaving = Some(leaving);
         if self.phase != Phase::Forward {
             return;
         }
-        self.phase = Phase::Draining;
-        self.sets.ready.clear();
-        self.live.asked.clear();
-        // An entry that waits for a resume will not come any more; the body that it was for is in doubt.
-        let held: Vec<Action> = std::mem::take(&mut self.live.actions);
-        let (entries, rest) = held.into_iter().partition(|a| matches!(a, Action::Enter(..)));
+        self.close_section();
+        self.set_phase(Phase::Draining);
+        let (entries, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.live.actions).into_iter().partition(|a| matches!(a, Action::Enter(..)));
         self.live.actions = rest;
-        let plan = self.plan.clone();
-        for ix in plan.section(Section::Main) {
-            self.drop_within(ix);
-            let node = &mut self.nodes[ix as usize];
-            if let Some(at) = node.timer.take() {
-                self.sets.timers.remove(&(at, Timer::StepState, ix));
-                self.live.due.remove(&(Timer::StepState, ix));
-            }
-            let id = plan.step(ix).id.clone();
-            match node.state {
-                StepState::Running
-                    if !entries.iter().any(|a| matches!(a, Action::Enter(step, _) if *step == id)) =>
-                {
-                    self.live.actions.push(Action::Stop(id));
-                }
-                StepState::Running => self.live.owed.push(self.lost_in_drain(ix)),
-                StepState::Parked { .. } => self.live.actions.push(Action::Forget(id)),
-                _ => {}
+        for ix in self.sets.running.clone() {
+            let id = &self.plan.step(ix).id;
+            if entries.iter().any(|a| matches!(a, Action::Enter(step, _) if step == id)) {
+                // Its entry was held back. What waits in memory for it must not wait for ever.
+                self.live.actions.push(Action::Forget(id.clone()));
+                self.live.lost.insert(ix, Ended::Dropped);
+            } else if self.live.observing.contains(&ix) {
+                self.live.lost.insert(ix, Ended::Died);
+            } else if !self.live.lost.contains_key(&ix) {
+                self.live.actions.push(Action::Stop(id.clone()));
             }
         }
+    }
+
+    /// The `on_failure` steps that are left have no turn any more: the run was given up.
+    pub(crate) fn leave_on_failure(&mut self) {
+        self.close_section();
+        self.live.observing.clear();
+        self.enter_section(Phase::Finally, Section::Finally);
     }
 
     /// Whether the run undoes what it did before it settles.

@@ -1,9 +1,7 @@
 //! How a run ends.
 
-use crate::{Ix, Leaving, RunState, StepState, UndoState, state_of::Found};
-use towpath_model::{
-    Aftermath, InDoubt, Operand, Outcome, Payload, RunSettled, Section, StepId, UndoPolicy, Why,
-};
+use crate::{Leaving, RunState, StepState, UndoState, state_of::Found, work::work};
+use towpath_model::{Aftermath, InDoubt, Operand, Outcome, Payload, RunSettled, Section, UndoPolicy, Why};
 
 impl RunState {
     pub(crate) fn settle(&self) -> RunSettled {
@@ -42,51 +40,31 @@ impl RunState {
         }
     }
 
+    /// Costs O(steps), once.
     fn aftermath(&self) -> Aftermath {
+        work(self.plan.len());
         let mut after = Aftermath::default();
         for (node, step) in self.nodes.iter().zip(&self.plan.record().steps) {
             let id = || step.id.clone();
-            let best_effort = step.best_effort || step.section != Section::Main;
-            if let (StepState::Failed { failure }, true) = (&node.state, best_effort) {
+            if let (StepState::Failed { failure }, true) =
+                (&node.state, step.best_effort || step.section != Section::Main)
+            {
                 after.failures.push((id(), failure.clone()));
             }
-            if self.leaving.is_none() || node.intent.is_none() || step.section != Section::Main {
-                continue;
+            let effect = node.intent.is_some() && step.in_doubt != InDoubt::NoEffect;
+            if effect && node.undo != UndoState::Done && node.is_unclear() {
+                after.in_doubt.push(id());
             }
-            let effect = step.in_doubt != InDoubt::NoEffect;
+            let stands = effect && step.section == Section::Main && self.leaving.is_some();
             match node.undo {
                 UndoState::Kept => after.kept.push(id()),
                 UndoState::Left => after.left.push(id()),
-                UndoState::No if effect && !self.something_undone && step.undo == UndoPolicy::Keep => {
-                    after.kept.push(id());
-                }
-                UndoState::No if effect && !self.something_undone && step.methods.compensate => {
-                    after.left.push(id())
-                }
+                UndoState::No if !stands || self.something_undone => {}
+                UndoState::No if step.undo == UndoPolicy::Keep => after.kept.push(id()),
+                UndoState::No if step.methods.compensate => after.left.push(id()),
                 _ => {}
-            }
-            let settled_by_undo = node.undo == UndoState::Done;
-            if effect && !settled_by_undo && self.is_unclear(&node.state) {
-                after.in_doubt.push(id());
             }
         }
         after
-    }
-
-    fn is_unclear(&self, state: &StepState) -> bool {
-        use crate::Rest;
-        matches!(
-            state,
-            StepState::InDoubt { .. }
-                | StepState::Resting(Rest::InDoubt(..) | Rest::Unknown(_) | Rest::TakenOver(_))
-        )
-    }
-
-    /// Ids of the steps at these places.
-    pub(crate) fn ids<'a>(
-        &'a self,
-        all: impl Iterator<Item = Ix> + 'a,
-    ) -> impl Iterator<Item = &'a StepId> + 'a {
-        all.map(|ix| &self.plan.step(ix).id)
     }
 }

@@ -1,15 +1,12 @@
 //! The state of a run: the fold of its events.
 
-use crate::{Action, Ix, Plan, Rest, StepState, UndoState};
+use crate::{Action, Ix, Node, Plan};
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
-use towpath_model::{
-    Actor, Attempt, Event, Failure, Json, Name, Outcome, Payload, RunId, Section, Seq, StepId, Timestamp,
-    Why, limits,
-};
+use towpath_model::{Actor, Ended, Json, Name, Outcome, RunId, Section, Seq, StepId, Timestamp, Why, limits};
 
 /// A run, folded from its events.
 #[derive(Clone, Debug)]
@@ -22,10 +19,11 @@ pub struct RunState {
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) phase: Phase,
     pub(crate) leaving: Option<Leaving>,
-    pub(crate) paused: bool,
+    /// Since when an operator has it paused.
+    pub(crate) paused: Option<Timestamp>,
     pub(crate) cut_short: bool,
     pub(crate) nodes: Vec<Node>,
-    pub(crate) signals: Vec<Kept>,
+    pub(crate) signals: VecDeque<Kept>,
     pub(crate) no_return: Option<Ix>,
     pub(crate) something_undone: bool,
     pub(crate) outcome: Option<Outcome>,
@@ -33,41 +31,61 @@ pub struct RunState {
     pub(crate) live: Live,
 }
 
-/// Which steps stand where: derived from the stages, so that deciding costs what changed and not what there is.
+/// Which steps stand where: derived from their states, so that deciding costs what changed and not what there is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Sets {
     /// Steps not at rest, by section.
     pub(crate) open: [u32; 3],
-    pub(crate) ready: BTreeSet<Ix>,
+    /// Steps whose body runs, of whichever section.
     pub(crate) running: BTreeSet<Ix>,
+    /// Steps that may start. Like the next four, only of the section that has its turn.
+    pub(crate) ready: BTreeSet<Ix>,
     pub(crate) parked: BTreeSet<Ix>,
-    pub(crate) backoff: u32,
-    pub(crate) in_doubt: BTreeSet<Ix>,
+    /// Parked steps by the signal that they wait for.
+    pub(crate) listeners: BTreeSet<(Name, Ix)>,
     pub(crate) resting: BTreeSet<Ix>,
+    /// Steps that come to something without an operator and without a wait.
+    pub(crate) moving: u32,
+    /// Steps whose undoing is not settled.
     pub(crate) undo_open: u32,
+    /// Of them, those that come to something without an operator.
+    pub(crate) undo_moving: u32,
     pub(crate) undo_ready: BTreeSet<(Reverse<Seq>, Ix)>,
     pub(crate) undo_running: BTreeSet<Ix>,
     pub(crate) undo_resting: BTreeSet<Ix>,
-    pub(crate) timers: BTreeSet<(Timestamp, Timer, Ix)>,
 }
 
 /// What this process has under way for the run. Not part of the fold, and never compared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Live {
+    /// What the next decision gives out.
     pub(crate) actions: Vec<Action>,
-    pub(crate) owed: Vec<Event>,
+    /// Steps whose body nobody runs any more, and how it ended: the next decision puts them in doubt.
+    pub(crate) lost: BTreeMap<Ix, Ended>,
+    /// Steps whose before-image is being taken.
     pub(crate) asked: BTreeSet<Ix>,
+    /// Steps about which the world is being asked.
     pub(crate) observing: BTreeSet<Ix>,
-    pub(crate) due: BTreeSet<(Timer, Ix)>,
+    /// Times that were not reached yet.
+    pub(crate) timers: BTreeSet<(Timestamp, Timer, Ix)>,
+    /// Parked steps whose wait is over, once there is a free place.
+    pub(crate) due_waits: BTreeSet<Ix>,
+    /// Steps whose next attempt is due.
+    pub(crate) due_tries: BTreeSet<Ix>,
+    /// Steps whose next attempt at undoing is due.
+    pub(crate) due_undo: BTreeSet<Ix>,
+    /// Whether kept signals may have met steps that wait for them while nothing was to begin.
     pub(crate) rematch: bool,
     pub(crate) held: bool,
+    /// Whether the run is driven, and not just read.
+    pub(crate) driven: bool,
 }
 
 /// What a timer is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Timer {
-    /// The state: the next attempt, the end of a wait, the next question.
-    StepState,
+    /// Its state: the next attempt, the end of a wait, the next question.
+    State,
     /// The limit over all attempts and waits.
     Within,
     /// The next attempt at undoing.
@@ -121,41 +139,6 @@ pub enum Leaving {
     },
 }
 
-/// A step of a run.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Node {
-    pub(crate) state: StepState,
-    pub(crate) attempt: Attempt,
-    pub(crate) tries: u32,
-    pub(crate) asks: u32,
-    pub(crate) intent: Option<Seq>,
-    pub(crate) last_failure: Option<Failure>,
-    pub(crate) before: Option<Payload>,
-    pub(crate) checkpoint: Option<Payload>,
-    pub(crate) waits: BTreeMap<Name, Waiting>,
-    pub(crate) generation: u32,
-    pub(crate) missing: u32,
-    pub(crate) timer: Option<Timestamp>,
-    pub(crate) within: Option<Timestamp>,
-    pub(crate) since: Timestamp,
-    pub(crate) undo: UndoState,
-    pub(crate) undo_attempt: Attempt,
-    pub(crate) undo_tries: u32,
-    pub(crate) undo_missing: u32,
-    pub(crate) undo_confirmed: bool,
-}
-
-/// A durable wait of a step.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Waiting {
-    /// When it is over at the latest.
-    pub until: Option<Timestamp>,
-    /// The signal that ends it.
-    pub signal: Option<Name>,
-    /// How it ended: by a signal's value, or by time. `None` while it lasts.
-    pub over: Option<Option<Json>>,
-}
-
 impl PartialEq for RunState {
     /// Equal folds. What a process has under way is not compared.
     fn eq(&self, other: &Self) -> bool {
@@ -195,10 +178,10 @@ impl RunState {
             deadline: None,
             phase: Phase::Forward,
             leaving: None,
-            paused: false,
+            paused: None,
             cut_short: false,
             nodes,
-            signals: Vec::new(),
+            signals: VecDeque::new(),
             no_return: None,
             something_undone: false,
             outcome: None,
@@ -244,7 +227,7 @@ impl RunState {
 
     /// Whether an operator has paused it.
     pub fn is_paused(&self) -> bool {
-        self.paused
+        self.paused.is_some()
     }
 
     /// How it ended, when it has.
@@ -264,13 +247,13 @@ impl RunState {
 
     /// Steps for which an operator has to decide, on the way forward or while unwinding.
     pub fn resting(&self) -> impl Iterator<Item = Ix> + '_ {
-        let forward = self.sets.resting.iter().filter(|ix| self.is_active(**ix));
-        forward.chain(&self.sets.undo_resting).copied()
+        self.sets.resting.iter().chain(&self.sets.undo_resting).copied()
     }
 
     /// Holds starts back: nothing new begins until released, while what is under way is folded as ever. For draining a
     /// process; it is not part of the fold.
     pub fn hold(&mut self, held: bool) {
+        self.live.rematch |= self.live.held && !held;
         self.live.held = held;
     }
 
@@ -288,32 +271,38 @@ impl RunState {
         self.active() == Some(self.plan.step(ix).section)
     }
 
-    /// Whether the journal has reached its limit.
+    /// Whether the journal has reached its limit. Then nothing starts on the way forward any more; a run that leaves its
+    /// way is undone and settled all the same.
     pub fn is_full(&self) -> bool {
         self.seq.0 >= limits::EVENTS_PER_JOURNAL
     }
 
-    /// Whether nothing new may begin, whatever is ready.
+    /// Whether an operator or the process holds everything back.
     pub(crate) fn is_held(&self) -> bool {
-        self.paused || self.live.held || self.is_full()
+        self.paused.is_some() || self.live.held
     }
 
-    /// Whether an operator has to decide before anything else can happen.
+    /// Whether no step may begin, whatever is ready or due.
+    pub(crate) fn starts_nothing(&self) -> bool {
+        self.is_held() || self.cut_short || self.is_overfull()
+    }
+
+    /// Whether the run is on its way forward and its journal has no place for that.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.phase == Phase::Forward && self.is_full()
+    }
+
+    /// Whether an operator has to decide: nothing else comes to something by itself, except for waits.
     pub fn is_stuck(&self) -> bool {
-        let waits_for_operator = self.resting().next().is_some() || self.is_full();
-        waits_for_operator
-            && self.phase != Phase::Settled
-            && self.sets.running.is_empty()
-            && self.sets.undo_running.is_empty()
-            && (self.sets.backoff == 0 || self.is_full())
-            && self.sets.in_doubt.iter().all(|ix| self.phase == Phase::Unwinding || self.is_answered(*ix))
-            && (self.sets.ready.is_empty() || self.is_full())
-            && !self.sets.timers.iter().any(|(_, timer, _)| *timer == Timer::Undo)
-            && self.sets.undo_ready.is_empty()
-    }
-
-    fn is_answered(&self, ix: Ix) -> bool {
-        matches!(self.node(ix).state, StepState::InDoubt { answered: true, .. })
+        let sets = &self.sets;
+        match self.phase {
+            Phase::Forward if self.is_full() => sets.running.is_empty(),
+            Phase::Forward | Phase::OnFailure | Phase::Finally => {
+                !sets.resting.is_empty() && sets.moving == 0
+            }
+            Phase::Unwinding => !sets.undo_resting.is_empty() && sets.undo_moving == 0,
+            Phase::Draining | Phase::Settled => false,
+        }
     }
 
     /// Whether nothing of the run is under way in this process or due, so that it may leave memory.
@@ -322,98 +311,8 @@ impl RunState {
         live.asked.is_empty()
             && live.observing.is_empty()
             && live.actions.is_empty()
-            && live.owed.is_empty()
+            && live.lost.is_empty()
             && self.sets.running.is_empty()
             && self.sets.undo_running.is_empty()
-    }
-}
-
-impl Node {
-    fn new(missing: u32) -> Self {
-        Node {
-            state: StepState::Pending,
-            attempt: Attempt(0),
-            tries: 0,
-            asks: 0,
-            intent: None,
-            last_failure: None,
-            before: None,
-            checkpoint: None,
-            waits: BTreeMap::new(),
-            generation: 0,
-            missing,
-            timer: None,
-            within: None,
-            since: Timestamp::MIN,
-            undo: UndoState::No,
-            undo_attempt: Attempt(0),
-            undo_tries: 0,
-            undo_missing: 0,
-            undo_confirmed: false,
-        }
-    }
-
-    /// Where it stands.
-    pub fn state(&self) -> &StepState {
-        &self.state
-    }
-
-    /// The last attempt that was started; 0 before the first.
-    pub fn attempt(&self) -> Attempt {
-        self.attempt
-    }
-
-    /// Number of the event that was its first intent.
-    pub fn intent(&self) -> Option<Seq> {
-        self.intent
-    }
-
-    /// What was there before it.
-    pub fn before(&self) -> Option<&Payload> {
-        self.before.as_ref()
-    }
-
-    /// What it saved last.
-    pub fn checkpoint(&self) -> Option<&Payload> {
-        self.checkpoint.as_ref()
-    }
-
-    /// Its durable waits, over or not.
-    pub fn waits(&self) -> &BTreeMap<Name, Waiting> {
-        &self.waits
-    }
-
-    /// How often an operator gave its effects new keys.
-    pub fn generation(&self) -> u32 {
-        self.generation
-    }
-
-    /// The error of its last attempt, when it had one.
-    pub fn last_failure(&self) -> Option<&Failure> {
-        self.last_failure.as_ref()
-    }
-
-    /// Since when it stands where it stands.
-    pub fn since(&self) -> Timestamp {
-        self.since
-    }
-
-    /// Where its undoing stands.
-    pub fn undo_state(&self) -> &UndoState {
-        &self.undo
-    }
-
-    /// The last attempt at undoing it.
-    pub fn undo_attempt(&self) -> Attempt {
-        self.undo_attempt
-    }
-
-    /// How it ended, as a compensation sees it: `None` when it is done, the way it got in doubt when it is.
-    pub fn doubt(&self) -> Option<towpath_model::Ended> {
-        match &self.state {
-            StepState::InDoubt { ended, .. } | StepState::Resting(Rest::InDoubt(ended, _)) => Some(*ended),
-            StepState::Resting(Rest::Unknown(_)) => Some(towpath_model::Ended::Unknown),
-            _ => None,
-        }
     }
 }

@@ -121,6 +121,14 @@ impl UndoState {
         matches!(self, UndoState::No | UndoState::Done | UndoState::Kept | UndoState::Left)
     }
 
+    /// Whether it comes to something without an operator, and without other steps being undone first.
+    pub(crate) fn is_moving(&self) -> bool {
+        matches!(
+            self,
+            UndoState::Ready | UndoState::Observing | UndoState::Running | UndoState::Backoff { .. }
+        )
+    }
+
     /// Whether an operator has to decide.
     pub fn is_resting(&self) -> bool {
         matches!(self, UndoState::Stuck { .. } | UndoState::Asked)
@@ -143,6 +151,42 @@ pub enum StepStateKind {
     Skipped,
 }
 
+/// The name of an [`UndoState`], without what it holds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[expect(missing_docs, reason = "each is the variant of UndoState with the same name")]
+pub enum UndoStateKind {
+    No,
+    Waiting,
+    Ready,
+    Observing,
+    Running,
+    Backoff,
+    Stuck,
+    Asked,
+    Done,
+    Kept,
+    Left,
+}
+
+impl UndoState {
+    /// The name of this state.
+    pub fn kind(&self) -> UndoStateKind {
+        match self {
+            UndoState::No => UndoStateKind::No,
+            UndoState::Waiting => UndoStateKind::Waiting,
+            UndoState::Ready => UndoStateKind::Ready,
+            UndoState::Observing => UndoStateKind::Observing,
+            UndoState::Running => UndoStateKind::Running,
+            UndoState::Backoff { .. } => UndoStateKind::Backoff,
+            UndoState::Stuck { .. } => UndoStateKind::Stuck,
+            UndoState::Asked => UndoStateKind::Asked,
+            UndoState::Done => UndoStateKind::Done,
+            UndoState::Kept => UndoStateKind::Kept,
+            UndoState::Left => UndoStateKind::Left,
+        }
+    }
+}
+
 impl StepState {
     /// The name of this state.
     pub fn kind(&self) -> StepStateKind {
@@ -158,6 +202,17 @@ impl StepState {
             StepState::Failed { .. } => StepStateKind::Failed,
             StepState::Skipped { .. } => StepStateKind::Skipped,
         }
+    }
+
+    /// Whether it comes to something without an operator and without a wait.
+    pub(crate) fn is_moving(&self) -> bool {
+        matches!(
+            self,
+            StepState::Ready
+                | StepState::Running
+                | StepState::Backoff { .. }
+                | StepState::InDoubt { answered: false, .. }
+        )
     }
 
     /// Whether steps after it may start: it is done, failed as a best effort, or skipped.

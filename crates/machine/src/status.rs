@@ -1,6 +1,6 @@
 //! Where a run stands, for lists.
 
-use crate::{Phase, RunState, StepState};
+use crate::{Phase, RunState};
 use towpath_model::{Listing, Status};
 
 impl RunState {
@@ -10,7 +10,7 @@ impl RunState {
             Status::Settled
         } else if self.is_stuck() {
             Status::Stuck
-        } else if self.paused {
+        } else if self.is_paused() {
             Status::Paused
         } else if matches!(self.phase, Phase::Draining | Phase::Unwinding) {
             Status::Unwinding
@@ -22,11 +22,7 @@ impl RunState {
     }
 
     fn is_waiting(&self) -> bool {
-        self.sets.running.is_empty()
-            && self.sets.ready.is_empty()
-            && self.sets.backoff == 0
-            && !self.sets.parked.is_empty()
-            && self.sets.in_doubt.is_empty()
+        self.sets.moving == 0 && !self.sets.parked.is_empty()
     }
 
     /// The run's row in lists.
@@ -37,25 +33,26 @@ impl RunState {
 
     fn note(&self, status: Status) -> String {
         match status {
-            Status::Stuck if self.is_full() => "the journal is full".into(),
+            Status::Stuck if self.is_overfull() => "the journal is full".into(),
             Status::Stuck => {
-                let ids: Vec<_> = self.ids(self.resting()).map(|id| id.as_str()).collect();
-                format!("an operator has to decide about {}", ids.join(", "))
+                let steps = self.resting().map(|ix| self.plan.step(ix).id.to_string());
+                format!("an operator has to decide about {}", some_of(steps))
             }
-            Status::Waiting => {
-                let waits: Vec<_> = self
-                    .sets
-                    .parked
-                    .iter()
-                    .filter_map(|ix| match &self.node(*ix).state {
-                        StepState::Parked { wait } => Some(format!("{}: {wait}", self.plan.step(*ix).id)),
-                        _ => None,
-                    })
-                    .take(4)
-                    .collect();
-                waits.join(", ")
-            }
+            Status::Waiting => some_of(self.sets.parked.iter().filter_map(|ix| {
+                let (wait, _) = self.node(*ix).open_wait()?;
+                Some(format!("{}: {wait}", self.plan.step(*ix).id))
+            })),
             _ => String::new(),
         }
     }
+}
+
+/// The first few, so that a row is short however many there are.
+fn some_of(mut all: impl Iterator<Item = String>) -> String {
+    const SHOWN: usize = 4;
+    let mut text = all.by_ref().take(SHOWN).collect::<Vec<_>>().join(", ");
+    if all.next().is_some() {
+        text.push_str(", and more");
+    }
+    text
 }

@@ -1,6 +1,9 @@
 //! Undoing: reverse dependency order, for every step whose intent was journaled.
 
-use crate::{Action, Ix, Phase, Rest, RunState, StepState, UndoState, apply::illegal, state::Timer};
+use crate::{
+    Action, Ix, Phase, Rest, RunState, StepState, UndoState, apply::illegal, state::Timer,
+    transitions::visit, work::work,
+};
 use std::cmp::Reverse;
 use towpath_model::{Attempt, Failure, FailureKind, InDoubt, Section, StepId, Then, UndoPolicy};
 
@@ -29,23 +32,19 @@ impl RunState {
         if self.phase != Phase::Draining || !self.sets.running.is_empty() || !self.will_unwind() {
             return Err(illegal("the run does not unwind now"));
         }
-        self.phase = Phase::Unwinding;
+        self.set_phase(Phase::Unwinding);
         let plan = self.plan.clone();
+        work(plan.len());
         for ix in plan.section(Section::Main) {
             let main = |d: &&Ix| plan.step(**d).section == Section::Main;
             let dependents = plan.dependents(ix).iter().filter(main).count() as u32;
-            let undo = if self.needs_undo(ix) {
-                self.sets.undo_open += 1;
+            self.nodes[ix as usize].undo_missing = dependents;
+            if self.needs_undo(ix) {
                 self.something_undone = true;
-                UndoState::Waiting
+                self.set_undo(ix, UndoState::Waiting);
             } else if self.is_kept(ix) {
-                UndoState::Kept
-            } else {
-                UndoState::No
-            };
-            let node = &mut self.nodes[ix as usize];
-            node.undo_missing = dependents;
-            node.undo = undo;
+                self.set_undo(ix, UndoState::Kept);
+            }
         }
         let leaves: Vec<Ix> =
             plan.section(Section::Main).filter(|ix| self.node(*ix).undo_missing == 0).collect();
@@ -67,6 +66,7 @@ impl RunState {
                 continue;
             }
             for p in plan.predecessors(ix) {
+                work(1);
                 let node = &mut self.nodes[*p as usize];
                 node.undo_missing -= 1;
                 if node.undo_missing == 0 {
@@ -92,34 +92,39 @@ impl RunState {
 
     /// Moves the undoing of a step and keeps every derived set right. The only place where it changes.
     pub(crate) fn set_undo(&mut self, ix: Ix, undo: UndoState) {
+        work(1);
         let node = &mut self.nodes[ix as usize];
+        visit::undo(&node.undo, &undo);
         let intent = Reverse(node.intent.unwrap_or_default());
         node.since = self.time;
         let old = std::mem::replace(&mut node.undo, undo);
+        let sets = &mut self.sets;
+        sets.undo_moving -= u32::from(old.is_moving());
+        sets.undo_open -= u32::from(!old.is_settled());
         match old {
-            UndoState::Ready => drop(self.sets.undo_ready.remove(&(intent, ix))),
-            UndoState::Running => drop(self.sets.undo_running.remove(&ix)),
+            UndoState::Ready => drop(sets.undo_ready.remove(&(intent, ix))),
+            UndoState::Running => drop(sets.undo_running.remove(&ix)),
             UndoState::Backoff { at } => {
-                self.sets.timers.remove(&(at, Timer::Undo, ix));
-                self.live.due.remove(&(Timer::Undo, ix));
+                self.live.timers.remove(&(at, Timer::Undo, ix));
+                self.live.due_undo.remove(&ix);
             }
-            UndoState::Stuck { .. } | UndoState::Asked => drop(self.sets.undo_resting.remove(&ix)),
+            UndoState::Stuck { .. } | UndoState::Asked => drop(sets.undo_resting.remove(&ix)),
             _ => {}
         }
+        sets.undo_moving += u32::from(node.undo.is_moving());
+        sets.undo_open += u32::from(!node.undo.is_settled());
         match &node.undo {
-            UndoState::Ready => drop(self.sets.undo_ready.insert((intent, ix))),
-            UndoState::Running => drop(self.sets.undo_running.insert(ix)),
-            UndoState::Backoff { at } => drop(self.sets.timers.insert((*at, Timer::Undo, ix))),
-            UndoState::Stuck { .. } | UndoState::Asked => drop(self.sets.undo_resting.insert(ix)),
-            undo if undo.is_settled() => self.sets.undo_open -= 1,
+            UndoState::Ready => drop(sets.undo_ready.insert((intent, ix))),
+            UndoState::Running => drop(sets.undo_running.insert(ix)),
+            UndoState::Backoff { at } => drop(self.live.timers.insert((*at, Timer::Undo, ix))),
+            UndoState::Stuck { .. } | UndoState::Asked => drop(sets.undo_resting.insert(ix)),
             _ => {}
         }
     }
 
     /// A step in doubt was asked about before it is undone, and there is an answer.
     pub(crate) fn observed_for_undo(&mut self, ix: Ix) {
-        if self.phase == Phase::Unwinding
-            && matches!(self.node(ix).undo, UndoState::Observing | UndoState::Stuck { .. })
+        if self.node(ix).undo == UndoState::Observing
             && !matches!(self.node(ix).state, StepState::InDoubt { answered: false, .. })
         {
             self.undo_begin(ix);
@@ -161,7 +166,11 @@ impl RunState {
         }
         match then {
             Then::Retry { at } => self.set_undo(ix, UndoState::Backoff { at: *at }),
-            Then::Rest | Then::Fail => self.set_undo(ix, UndoState::Stuck { failure: failure.clone() }),
+            Then::Rest => self.set_undo(ix, UndoState::Stuck { failure: failure.clone() }),
+            Then::Fail => {
+                self.set_undo(ix, UndoState::Left);
+                self.undo_turn(ix);
+            }
         }
         Ok(())
     }
@@ -198,8 +207,9 @@ impl RunState {
         Ok(())
     }
 
-    /// What is not being undone yet is left in place.
+    /// What is not being undone yet is left in place. Costs O(steps), once.
     pub(crate) fn stop_unwinding(&mut self) {
+        work(self.nodes.len());
         for ix in 0..self.plan.len() as Ix {
             let undo = &self.node(ix).undo;
             if !undo.is_settled() && *undo != UndoState::Running {

@@ -3,7 +3,7 @@
 use crate::{Ix, Leaving, Phase, Rest, RunState, StepState};
 use towpath_model::{
     CompensationDone, CompensationReset, CompensationSkipped, DoneBy, Entry, Event, Json, ResolveAs, SkipWhy,
-    StepDone, StepId, StepReset, StepSkipped, Verb, VerbAnswered,
+    StepDone, StepId, StepReset, StepSkipped, Verb, VerbAnswered, Why,
 };
 
 type Refusal = String;
@@ -19,12 +19,17 @@ impl RunState {
 
     fn try_verb(&self, entry: &Entry, verb: &Verb) -> Result<Vec<Event>, Refusal> {
         match verb {
+            Verb::Cancel { unwind } => self.may_cancel(*unwind).map(|()| Vec::new()),
+            Verb::Abandon => self.may_abandon().map(|()| Vec::new()),
+            Verb::Resume => Ok(Vec::new()),
+            _ if self.is_overfull() => {
+                Err(self.instead("the journal is full: the run can only come to its end"))
+            }
+            Verb::Pause if self.is_paused() => Ok(Vec::new()),
             Verb::Pause if self.is_stuck() => {
                 Err(self.instead("the run is stuck: there is nothing to pause"))
             }
-            Verb::Pause | Verb::Resume => Ok(Vec::new()),
-            Verb::Cancel { unwind } => self.may_cancel(*unwind).map(|()| Vec::new()),
-            Verb::Abandon => self.may_abandon().map(|()| Vec::new()),
+            Verb::Pause => Ok(Vec::new()),
             Verb::Retry { step, new_key, from_scratch } => {
                 let ix = self.the_resting(step.as_ref(), "retry")?;
                 Ok(vec![self.reset(ix, *new_key, *from_scratch, false)])
@@ -93,29 +98,25 @@ impl RunState {
     }
 
     fn may_cancel(&self, unwind: bool) -> Result<(), Refusal> {
-        match self.phase {
-            Phase::Forward if unwind => match self.no_return {
-                Some(ix) => Err(self.instead(&format!(
-                    "the run is past {}, its point of no return, and cannot be undone: cancel without unwinding, or go on",
-                    self.plan.step(ix).id
-                ))),
-                None => Ok(()),
-            },
-            Phase::Forward | Phase::Draining | Phase::Unwinding => Ok(()),
-            Phase::OnFailure | Phase::Finally => Err(self.instead("the run is at its end: only its last steps run")),
-            Phase::Settled => Err("the run has settled".into()),
+        match (self.phase, self.no_return) {
+            (Phase::Forward, Some(ix)) if unwind => Err(self.instead(&format!(
+                "the run is past {}, its point of no return, and cannot be undone",
+                self.plan.step(ix).id
+            ))),
+            (Phase::Forward | Phase::Draining | Phase::Unwinding, _) => Ok(()),
+            _ if matches!(self.leaving, Some(Leaving::For { why: Why::Cancelled { .. }, .. })) => Ok(()),
+            _ => Err(self.instead("the run is at its end: only its last steps run")),
         }
     }
 
     fn may_abandon(&self) -> Result<(), Refusal> {
-        if matches!(self.leaving, Some(Leaving::Abandoned { .. })) {
-            return Ok(());
+        let given_up = matches!(self.leaving, Some(Leaving::Abandoned { .. }));
+        match self.phase {
+            _ if given_up || self.sets.running.is_empty() => Ok(()),
+            Phase::Draining | Phase::Unwinding => Ok(()),
+            Phase::Forward => Err(self.instead("something of the run is under way: cancel it first")),
+            _ => Err(self.instead("its last steps are under way: wait until they end")),
         }
-        let runs = !self.sets.running.is_empty();
-        if self.phase == Phase::Unwinding || !runs {
-            return Ok(());
-        }
-        Err(self.instead("something of the run is under way: cancel it first"))
     }
 
     /// The step that a verb is about: the one that is named, or the only one that rests.
@@ -144,45 +145,66 @@ impl RunState {
         if verbs.is_empty() { why.to_owned() } else { format!("{why}; what applies: {}", verbs.join(", ")) }
     }
 
-    /// The verbs that apply now, in one word each.
+    /// The verbs that change something now, as the command line spells them.
     pub fn verbs(&self) -> Vec<&'static str> {
-        if self.phase == Phase::Settled {
-            return Vec::new();
-        }
         let mut verbs = Vec::new();
-        let resting: Vec<Ix> = self.resting().collect();
-        if !resting.is_empty() {
-            verbs.extend(["retry", "skip"]);
+        if self.phase == Phase::Settled {
+            return verbs;
         }
-        let in_doubt = |ix: &Ix| {
-            self.is_unwinding(*ix)
-                || matches!(&self.node(*ix).state, StepState::Resting(r) if !matches!(r, Rest::Failed(_)))
-        };
-        if resting.iter().any(in_doubt) {
-            verbs.push("resolve");
+        if !self.is_overfull() {
+            let of_all = |name| self.resting().any(|ix| self.verbs_of(ix).contains(&name));
+            verbs.extend(["retry", "skip", "resolve", "handback"].into_iter().filter(|name| of_all(*name)));
         }
-        let taken = |ix: &Ix| {
-            !self.is_unwinding(*ix) && matches!(self.node(*ix).state, StepState::Resting(Rest::TakenOver(_)))
-        };
-        if resting.iter().any(taken) {
-            verbs.push("handback");
-        }
-        if self.paused {
+        if self.is_paused() {
             verbs.push("resume");
-        } else if !self.is_stuck() {
+        } else if !self.is_stuck() && !self.is_overfull() {
             verbs.push("pause");
         }
-        if self.may_cancel_quietly() {
-            verbs.push("cancel");
-        }
-        if self.phase == Phase::Unwinding || self.sets.running.is_empty() {
+        verbs.extend(self.cancel_word());
+        if self.may_abandon_now() {
             verbs.push("abandon");
         }
         verbs
     }
 
-    fn may_cancel_quietly(&self) -> bool {
-        matches!(self.phase, Phase::Forward | Phase::Draining | Phase::Unwinding)
+    /// The verbs that apply to a step for which an operator has to decide.
+    pub(crate) fn verbs_of(&self, ix: Ix) -> &'static [&'static str] {
+        match &self.node(ix).state {
+            _ if self.is_unwinding(ix) => &["retry", "skip", "resolve"],
+            StepState::Resting(Rest::Failed(_)) => &["retry", "skip"],
+            StepState::Resting(Rest::TakenOver(_)) => &["retry", "skip", "resolve", "handback"],
+            _ => &["retry", "skip", "resolve"],
+        }
+    }
+
+    fn cancel_word(&self) -> Option<&'static str> {
+        match (self.phase, &self.leaving) {
+            (Phase::Forward, _) if self.no_return.is_none() => Some("cancel"),
+            (Phase::Forward, _) => Some("cancel --no-unwind"),
+            (Phase::Draining | Phase::Unwinding, Some(Leaving::For { unwind: true, .. })) => {
+                Some("cancel --no-unwind")
+            }
+            _ => None,
+        }
+    }
+
+    /// The verbs that end a run whatever else it does.
+    pub(crate) fn verbs_to_end(&self) -> Vec<&'static str> {
+        let abandon = self.may_abandon_now().then_some("abandon");
+        self.cancel_word().into_iter().chain(abandon).collect()
+    }
+
+    /// Whether the run can be given up and is not.
+    fn may_abandon_now(&self) -> bool {
+        let given_up = matches!(self.leaving, Some(Leaving::Abandoned { .. }));
+        match self.phase {
+            Phase::Forward => self.sets.running.is_empty(),
+            Phase::Draining | Phase::Unwinding => !given_up,
+            Phase::OnFailure => self.sets.running.is_empty(),
+            // Giving a run up lets its last steps run; doing so again ends them.
+            Phase::Finally => !self.cut_short && self.sets.running.is_empty(),
+            Phase::Settled => false,
+        }
     }
 }
 
