@@ -310,6 +310,21 @@ fn every_decision_is_in_the_index() {
     fail_with(&files("docs/decisions", &[".md"]).iter().filter_map(missing).collect::<Vec<_>>());
 }
 
+#[test]
+fn the_page_reader_sees_what_is_there() {
+    let page = "# A title, of `two` parts\n\nTests: `one`,\n`two`\n\n`three`\n\n```text\nTests: `four`\n```\n\n\
+                | What | Tests |\n|---|---|\n| `five` | `six` |\n\n| What |\n|---|\n| `seven` |\n\n\
+                <!-- edges -->\n\n| A | B |\n|---|---|\n| `x` | `y`, `z` |\n| `w` | |\n";
+    assert_eq!(named_tests(page), [(3, "one"), (4, "two"), (14, "six")]);
+    assert_eq!(anchors(page), BTreeSet::from(["a-title-of-two-parts".to_owned()]));
+    assert_eq!(links("[a](b.md) and [c](d.md#e)").collect::<Vec<_>>(), ["b.md", "d.md#e"]);
+    let rows = table("page", page, "<!-- edges -->");
+    assert_eq!(rows, [[vec!["x"], vec!["y", "z"]], [vec!["w"], vec![]]]);
+    let numbers = [("STEPS", 2_000), ("PLAN_BYTES", 4 << 20), ("INLINE_BYTES", 64 << 10), ("ID_BYTES", 64)];
+    assert_eq!(numbers.map(|(name, value)| written(name, value)), ["2,000", "4 MiB", "64 KiB", "64"]);
+    assert_eq!(bare("    /// let a = 1;"), "let a = 1;");
+}
+
 /// The steps that `docs/writing-steps.md` shows.
 mod steps {
     use async_trait::async_trait;
