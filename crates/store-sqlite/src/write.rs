@@ -1,0 +1,16 @@
+//! What is written, each part in the transaction of its commit.
+
+mod commit;
+mod inbox;
+mod lease;
+mod listing;
+mod lock;
+mod log;
+mod project;
+mod start;
+
+pub(crate) use commit::commit;
+pub(crate) use inbox::put_entry;
+pub(crate) use lease::{claim, heartbeat, quarantine, register, retire};
+pub(crate) use project::{Projection, project};
+pub(crate) use start::start;

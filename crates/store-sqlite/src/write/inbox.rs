@@ -1,0 +1,82 @@
+//! Entries.
+
+use crate::{
+    error::{Failure, not_found},
+    request::Tx,
+};
+use rusqlite::{OptionalExtension, params};
+use towpath_model::{EntryId, NewEntry, RunId, RunNo, Status, limits};
+use towpath_store::Put;
+
+pub(crate) fn put_entry(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<Put, Failure> {
+    let to = inbox(tx, run)?.ok_or_else(|| not_found("put an entry").with("run", run))?;
+    if is_seen(tx, to.run, entry)? {
+        return Ok(Put::Duplicate);
+    }
+    if to.is_over {
+        return Ok(Put::Settled);
+    }
+    if to.waiting >= limits::INBOX_ENTRIES as i64 {
+        return Ok(Put::Full);
+    }
+    take(tx, to.run, entry)?;
+    tx.notice();
+    Ok(Put::Accepted)
+}
+
+/// An entry from another run or from the store itself: taken whatever the inbox holds, dropped when nobody is there to
+/// read it.
+pub(super) fn send(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<(), Failure> {
+    match inbox(tx, run)? {
+        Some(to) if !to.is_over && !is_seen(tx, to.run, entry)? => Ok(take(tx, to.run, entry)?),
+        _ => Ok(()),
+    }
+}
+
+struct Inbox {
+    run: RunNo,
+    is_over: bool,
+    waiting: i64,
+}
+
+fn inbox(tx: &Tx<'_>, run: RunId) -> rusqlite::Result<Option<Inbox>> {
+    const FIND: &str = "SELECT run_no, status, waiting FROM runs JOIN listings USING (run_no) JOIN driving USING (run_no) \
+         WHERE run_id = ?1";
+    let found = |row: &rusqlite::Row<'_>| {
+        let is_over = row.get::<_, i64>(1)? == Status::Settled.code();
+        Ok(Inbox { run: RunNo(row.get(0)?), is_over, waiting: row.get(2)? })
+    };
+    tx.connection.prepare_cached(FIND)?.query_row([run.as_bytes()], found).optional()
+}
+
+fn is_seen(tx: &Tx<'_>, run: RunNo, entry: &NewEntry) -> rusqlite::Result<bool> {
+    let mut seen =
+        tx.connection.prepare_cached("SELECT 1 FROM inbox WHERE run_no = ?1 AND dedupe_id = ?2")?;
+    seen.exists(params![run.0, entry.dedupe_id.as_str()])
+}
+
+fn take(tx: &Tx<'_>, run: RunNo, entry: &NewEntry) -> rusqlite::Result<()> {
+    let NewEntry { dedupe_id, actor, message } = entry;
+    let now = tx.now.as_micros();
+    tx.execute(
+        "INSERT INTO inbox (run_no, dedupe_id, actor, message, received_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![run.0, dedupe_id.as_str(), actor.as_str(), message.as_str(), now],
+    )?;
+    tx.execute(
+        "UPDATE driving SET waiting = waiting + 1, ready_at = coalesce(ready_at, ?1) WHERE run_no = ?2",
+        params![now, run.0],
+    )?;
+    Ok(())
+}
+
+/// Marks entries as consumed. Their dedupe ids stay; what they said is in the journal.
+pub(super) fn consume(tx: &Tx<'_>, run: RunNo, entries: &[EntryId]) -> rusqlite::Result<()> {
+    const CONSUME: &str =
+        "UPDATE inbox SET consumed = 1, message = '' WHERE id = ?1 AND run_no = ?2 AND consumed = 0";
+    let mut consumed = 0;
+    for id in entries {
+        consumed += tx.execute(CONSUME, params![id.0, run.0])?;
+    }
+    let count = "UPDATE driving SET waiting = max(waiting - ?1, 0) WHERE run_no = ?2";
+    tx.execute(count, params![consumed as i64, run.0]).map(drop)
+}

@@ -1,0 +1,62 @@
+//! New runs.
+
+use super::{commit, lease, listing};
+use crate::{error::Failure, read, request::Tx};
+use rusqlite::{OptionalExtension, params};
+use towpath_model::{Json, RunNo, Status};
+use towpath_store::{NewRun, Started, StoreError, StoreErrorKind, Wake};
+
+const OPERATION: &str = "start a run";
+
+pub(crate) fn start(tx: &Tx<'_>, new: &NewRun) -> Result<Started, Failure> {
+    if let Some(row) = read::row_by_key(tx.connection, &new.pipeline, &new.key)? {
+        return Ok(Started::Existing(Box::new(row)));
+    }
+    let taken = "SELECT 1 FROM runs WHERE run_id = ?1";
+    let taken =
+        tx.connection.prepare_cached(taken)?.query_row([new.run.as_bytes()], |_| Ok(())).optional()?;
+    if taken.is_some() {
+        let twice = StoreError::new(StoreErrorKind::Invalid, OPERATION);
+        return Err(twice.with("id is taken", new.run).into());
+    }
+    let owner = new.owner.as_ref().map(|worker| lease::alive(tx, OPERATION, worker)).transpose()?;
+    let run = insert(tx, new)?;
+    let (seq, head_id) = commit::append_events(tx, run, &new.events, 0, 0)?;
+    tx.execute(
+        "INSERT INTO heads (run_no, seq, epoch, head_id, head_hash, claims_without_progress) \
+         VALUES (?1, ?2, ?3, ?4, ?5, 0)",
+        params![run.0, seq, owner.is_some(), head_id, new.head_hash.0],
+    )?;
+    let is_over = new.listing.status == Status::Settled;
+    let wake_at = match new.wake {
+        Wake::At(at) if !is_over => Some(at.as_micros()),
+        _ => None,
+    };
+    let ready_at = (wake_at.is_none() && !is_over).then(|| tx.now.as_micros());
+    tx.execute(
+        "INSERT INTO driving (run_no, owner, wake_at, ready_at) VALUES (?1, ?2, ?3, ?4)",
+        params![run.0, owner, wake_at, ready_at],
+    )?;
+    listing::insert(tx, run, &new.listing)?;
+    for (label, value) in &new.labels {
+        listing::add_label(tx, run, label, value)?;
+    }
+    commit::store_blobs(tx, &new.blobs)?;
+    tx.notice();
+    Ok(Started::New(run))
+}
+
+fn insert(tx: &Tx<'_>, new: &NewRun) -> Result<RunNo, Failure> {
+    const INSERT: &str = "INSERT INTO runs (run_id, pipeline, run_key, plan_hash, labels, started_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let labels = Json::of(&new.labels).expect("pairs of text are JSON");
+    let run = tx.connection.prepare_cached(INSERT)?.insert(params![
+        new.run.as_bytes(),
+        new.pipeline.as_str(),
+        new.key.as_str(),
+        new.plan_hash.0,
+        labels.as_str(),
+        tx.now.as_micros()
+    ])?;
+    Ok(RunNo(run))
+}
