@@ -1,1 +1,78 @@
-//! (skeleton)
+//! Towpath's engine: drives runs on tokio.
+//!
+//! An [`Engine`] is a value: made with [`Engine::open`], cheap to clone, and two in one process are fine. It starts runs
+//! of plans, takes up whatever of its store has something to do and nobody drives, enters the bodies of steps, and
+//! journals what becomes of them. It alone spawns tasks that belong to a run.
+//!
+//! ```
+//! use towpath_engine::{Engine, Settled};
+//! use towpath_step::{Pipeline, StepContext, StepError, step, steps};
+//! # extern crate towpath_step as towpath;
+//!
+//! #[step("demo.build/v1", idempotent)]
+//! async fn build(cx: &StepContext, commit: String) -> Result<String, StepError> {
+//!     cx.log(format!("building {commit}"));
+//!     Ok(format!("registry.example/shop:{commit}"))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let p = Pipeline::new("checkout");
+//! let image = p.step("build", build::of("4f2c"));
+//! let plan = p.output(&image).build()?.plan()?;
+//!
+//! let engine = Engine::open("memory:").steps(steps![build]).start().await?;
+//! // Starting again with the same key is the same run.
+//! let run = engine.run(plan.clone(), "checkout@4f2c").await?;
+//! assert_eq!(engine.run(plan, "checkout@4f2c").await?.id(), run.id());
+//! assert_eq!(run.settled().await?, Settled::Succeeded("registry.example/shop:4f2c".to_owned()));
+//! engine.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+#![deny(missing_docs)]
+
+mod body;
+mod builder;
+mod config;
+mod drive;
+mod driver;
+mod engine;
+mod error;
+mod explain;
+mod fold;
+mod health;
+mod host;
+mod lease;
+mod mailbox;
+mod open;
+mod plans;
+mod post;
+mod quarantine;
+mod reconcile;
+mod run;
+mod runs;
+mod secrets;
+mod settled;
+mod shared;
+mod side;
+mod start;
+mod take_up;
+mod tally;
+mod time;
+mod updates;
+mod values;
+
+pub use async_trait::async_trait;
+pub use builder::Builder;
+pub use drive::{DriveReport, Until};
+pub use engine::Engine;
+pub use error::{EngineError, EngineErrorKind};
+pub use health::Health;
+pub use run::Run;
+pub use secrets::{EnvSecrets, SecretSource};
+pub use settled::Settled;
+pub use start::{IntoRunKey, Start};
+pub use towpath_machine::Explanation;
+pub use towpath_store::{Cursor, Filter, Page, RunRow};
+pub use updates::{Update, Updates};

@@ -1,0 +1,255 @@
+//! What comes in.
+
+use super::{
+    core::{Driver, Gone},
+    draft::{Asked, Draft},
+};
+use crate::{
+    body::{self, End, What},
+    config::{ENTRIES_PAGE, INBOX_LEAST},
+    host,
+    mailbox::{EntryNo, Msg, Reply},
+    time::Backoff,
+    values::Stored,
+};
+use tokio::time::Instant;
+use towpath_machine::{BodyEnd, Input, RunState};
+use towpath_model::{
+    Ended, Entry, Event, Failure, FailureKind, Message, Name, Payload, Status, Verb, VerbAnswered,
+};
+use towpath_step::{
+    StepError,
+    host::{WaitAsk, Waited},
+};
+
+impl Driver {
+    /// Takes everything that was told since the last transition.
+    pub(super) fn collect(&mut self, draft: &mut Draft) {
+        for input in std::mem::take(&mut self.owed) {
+            self.take(input, draft);
+        }
+        while let Some((no, end)) = self.ended.pop_front() {
+            self.body_ended(no, end, draft);
+        }
+        if let Some(msg) = self.received.take() {
+            self.receive(msg, draft);
+        }
+        while !draft.is_full() {
+            let Ok(msg) = self.mail.try_recv() else { return };
+            self.receive(msg, draft);
+        }
+    }
+
+    fn receive(&mut self, msg: Msg, draft: &mut Draft) {
+        match msg {
+            Msg::End(no, end) => self.body_ended(no, end, draft),
+            Msg::Checkpoint(no, value, reply) => self.checkpoint(no, value, reply, draft),
+            Msg::Wait(no, ask, saved, reply) => self.wait(no, ask, saved, reply, draft),
+            Msg::Inbox => self.inbox = true,
+            // Somebody else writes all the time: this run looks now and then.
+            Msg::Look => {
+                self.look_at.get_or_insert(self.inbox_read + INBOX_LEAST);
+            }
+            Msg::Side => self.flushes.told(),
+            Msg::Drain { grace } => self.drain(grace),
+        }
+    }
+
+    /// Has the machine take something, and drafts what it makes of it.
+    fn take(&mut self, input: Input, draft: &mut Draft) {
+        // Only a body that asks is told errors, and those do not come this way.
+        draft.push(self.state.take(input, draft.now).unwrap_or_default());
+    }
+
+    fn body_ended(&mut self, no: EntryNo, end: End, draft: &mut Draft) {
+        // A body that was let go has nothing to say any more.
+        let Some(i) = self.bodies.iter().position(|b| b.no == no) else { return };
+        let live = self.bodies.swap_remove(i);
+        let step = self.plan.plan.step(live.ix).id.clone();
+        let end = match end {
+            End::Dropped => body::lost(live.what, live.ending.unwrap_or(Ended::Dropped), None, &live.host),
+            end => end,
+        };
+        let attempt = live.attempt;
+        let input = match end {
+            End::Before(result) => {
+                let result = result.map(|stored| draft.keep(stored));
+                Input::Before { step, result }
+            }
+            End::Run(end, blob) => {
+                draft.blobs.extend(blob);
+                if let BodyEnd::Done { output, .. } = &end {
+                    draft.weigh(output);
+                }
+                Input::Ended { step, attempt, end }
+            }
+            End::Observed(answer, blob) => {
+                draft.blobs.extend(blob);
+                Input::Observed { step, answer }
+            }
+            End::Undone(end) => Input::Undone { step, attempt, end },
+            End::Dropped => return,
+        };
+        self.take(input, draft);
+    }
+
+    fn checkpoint(&mut self, no: EntryNo, value: Stored, reply: Reply<()>, draft: &mut Draft) {
+        let Some(live) = self.bodies.iter().find(|b| b.no == no) else { return };
+        let undoing = match live.what {
+            What::Run => false,
+            What::Undo => true,
+            What::Before | What::Observe => {
+                let text =
+                    "a checkpoint can be saved by a step's work and by its undoing, not while it looks";
+                // A body that is gone needs no answer.
+                let _ = reply.send(Err(StepError::permanent(text)));
+                return;
+            }
+        };
+        let step = self.plan.plan.step(live.ix).id.clone();
+        let value = draft.keep(value);
+        match self.state.take(Input::Checkpoint { step, undoing, value }, draft.now) {
+            Ok(events) => {
+                draft.push(events);
+                draft.saved.push(reply);
+            }
+            Err(failure) => drop(reply.send(Err(error_of(failure)))),
+        }
+    }
+
+    fn wait(
+        &mut self,
+        no: EntryNo,
+        ask: WaitAsk,
+        saved: Option<Stored>,
+        reply: Reply<Waited>,
+        draft: &mut Draft,
+    ) {
+        let Some(live) = self.bodies.iter().find(|b| b.no == no) else { return };
+        let ix = live.ix;
+        let known = |state: &RunState, wait: &Name| state.node(ix).waits().get(wait).cloned();
+        if let Some(over) = known(&self.state, &ask.name).and_then(|wait| wait.over) {
+            // A body that was dropped needs no answer.
+            let _ = reply.send(Ok(host::waited(over)));
+            return;
+        }
+        let step = self.plan.plan.step(ix).id.clone();
+        let checkpoint: Option<Payload> = saved.map(|stored| draft.keep(stored));
+        let WaitAsk { name: wait, signal, limit, .. } = ask;
+        let until = limit.map(|limit| draft.now.plus(limit));
+        let input = Input::Wait { step, wait: wait.clone(), until, signal, checkpoint };
+        match self.state.take(input, draft.now) {
+            Ok(events) => {
+                draft.push(events);
+                // The first deadline counts, whichever attempt asked for it.
+                let until = known(&self.state, &wait).and_then(|wait| wait.until);
+                draft.waits.push(Asked { entry: no, wait, until, reply });
+            }
+            Err(failure) => drop(reply.send(Err(error_of(failure)))),
+        }
+    }
+
+    /// Reads the inbox when it was told of, and always before a timer fires: what came in time counts.
+    pub(super) async fn read_inbox(&mut self, draft: &mut Draft) -> Result<(), Gone> {
+        let is_due = self.wake.is_some_and(|at| at <= draft.now);
+        let is_asked = self.look_at.is_some_and(|at| at <= Instant::now());
+        if !self.inbox && !is_due && !is_asked {
+            return Ok(());
+        }
+        self.look_at = None;
+        let entries = self.entries().await?;
+        self.inbox = entries.len() == ENTRIES_PAGE;
+        self.inbox_read = Instant::now();
+        let mut weight = 0;
+        let mut taken: Vec<Entry> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            weight += entry.message.as_str().len();
+            if weight > (2 << 20) && !taken.is_empty() {
+                self.inbox = true;
+                break;
+            }
+            taken.push(entry);
+        }
+        if taken.is_empty() {
+            return Ok(());
+        }
+        draft.consumed.extend(taken.iter().map(|e| e.id));
+        self.answer_retries(&mut taken, draft).await?;
+        let events = self.state.merge(taken, draft.now);
+        draft.push_caused(events);
+        Ok(())
+    }
+
+    /// A run that was quarantined and can be folded now has been retried by that: nothing of it rests for the machine
+    /// to see.
+    async fn answer_retries(&mut self, entries: &mut Vec<Entry>, draft: &mut Draft) -> Result<(), Gone> {
+        let is_fresh = self.listing.is_none();
+        if !is_fresh || !entries.iter().any(|e| retry_of(e).is_some()) {
+            return Ok(());
+        }
+        match self.shared.store.find(self.slot.run).await {
+            Ok(Some(row)) if row.listing.status == Status::Quarantined => {}
+            _ => return Ok(()),
+        }
+        let mut answers = Vec::new();
+        entries.retain(|entry| {
+            let retry = retry_of(entry);
+            answers.extend(retry.map(|(verb, reason)| VerbAnswered {
+                id: entry.dedupe_id.clone(),
+                verb,
+                by: entry.actor.clone(),
+                reason,
+                refused: None,
+            }));
+            retry_of(entry).is_none()
+        });
+        for answer in answers {
+            let event = Event::from(answer);
+            let folded = self.state.apply(self.state.seq().next(), draft.now, &event);
+            folded.expect("an answer to a verb can follow everything but the end");
+            draft.push(vec![event]);
+        }
+        Ok(())
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>, Gone> {
+        let (store, slot) = (&self.shared.store, &self.slot);
+        let mut backoff = Backoff::new();
+        loop {
+            let read = tokio::select! {
+                biased;
+                read = store.entries(slot.no, ENTRIES_PAGE) => read,
+                () = slot.lost() => return Err(Gone),
+            };
+            match read {
+                Ok(entries) => return Ok(entries),
+                Err(error) => {
+                    tracing::warn!(run = %slot.run, error = %error, "the inbox cannot be read; trying again");
+                    tokio::select! {
+                        () = backoff.wait() => {}
+                        () = slot.lost() => return Err(Gone),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The verb `retry` without a step, and its reason.
+fn retry_of(entry: &Entry) -> Option<(Verb, String)> {
+    match entry.message.read::<Message>() {
+        Ok(Message::Verb { verb: verb @ Verb::Retry { step: None, .. }, reason }) => Some((verb, reason)),
+        _ => None,
+    }
+}
+
+/// The machine's refusal, as a body is told.
+fn error_of(failure: Failure) -> StepError {
+    match failure.kind {
+        FailureKind::Transient => StepError::transient(failure.to_string()),
+        FailureKind::Rejected => StepError::rejected(failure.to_string()),
+        FailureKind::Permanent => StepError::permanent(failure.to_string()),
+        FailureKind::Unknown => StepError::unknown(failure.to_string()),
+        FailureKind::NeedsOperator => StepError::needs_operator(failure.to_string()),
+    }
+}

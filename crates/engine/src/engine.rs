@@ -1,0 +1,156 @@
+//! The engine, as a value that users hold.
+
+use crate::{
+    Builder, EngineError, EngineErrorKind, Run,
+    explain::{self, explain},
+    health::{self, Health},
+    reconcile::wind_down,
+    shared::{Phase, Shared},
+};
+use std::{fmt, sync::Arc};
+use tokio::runtime::Handle;
+use towpath_machine::Explanation;
+use towpath_model::{RunId, WorkerId};
+use towpath_store::{Filter, Page, RunRow, Store};
+
+/// Drives runs. A cheap handle: clones are the same engine, and the last one stops it.
+///
+/// ```
+/// use towpath_engine::{Engine, Settled};
+/// use towpath_step::{Pipeline, StepContext, StepError, step, steps};
+/// # extern crate towpath_step as towpath;
+///
+/// #[step("demo.greet/v1", no_effect)]
+/// async fn greet(_cx: &StepContext, name: String) -> Result<String, StepError> {
+///     Ok(format!("hello {name}"))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let p = Pipeline::new("greetings");
+/// let greeting = p.step("greet", greet::of("world"));
+/// let plan = p.output(&greeting).build()?.plan()?;
+///
+/// let engine = Engine::open("memory:").steps(steps![greet]).start().await?;
+/// let run = engine.run(plan, "first").await?;
+/// assert_eq!(run.settled().await?, Settled::Succeeded("hello world".to_owned()));
+/// engine.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+impl Drop for Inner {
+    /// Nobody holds the engine any more: bodies are dropped and what they were is journaled, without a grace.
+    fn drop(&mut self) {
+        if self.shared.phase() == Phase::Open {
+            let shared = self.shared.clone();
+            self.runtime.spawn(async move {
+                if let Err(error) = wind_down(&shared, false).await {
+                    tracing::warn!(error = %error, "the worker could not be retired; its lease will expire");
+                }
+            });
+        }
+    }
+}
+
+impl Engine {
+    /// An engine on the store at an address: `sqlite:deploys.db`, or `memory:` for tests.
+    pub fn open(address: &str) -> Builder {
+        Builder::at(address)
+    }
+
+    /// An engine on a store.
+    pub fn builder(store: Arc<dyn Store>) -> Builder {
+        Builder::of(store)
+    }
+
+    pub(crate) fn of(shared: Arc<Shared>) -> Self {
+        Engine { inner: Arc::new(Inner { shared, runtime: Handle::current() }) }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    /// The name under which the engine is registered. It changes when its lease was lost.
+    pub fn worker(&self) -> WorkerId {
+        self.shared().lease.worker()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared().store
+    }
+
+    /// A run that was started earlier, here or elsewhere; `Out` is what its pipeline gives back, and
+    /// [`Json`](towpath_model::Json) reads anything.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub async fn attach<Out>(&self, run: RunId) -> Result<Run<Out>, EngineError> {
+        let row = find(self.shared(), "attach to a run", run).await?;
+        Ok(Run::of(self.clone(), &row))
+    }
+
+    /// Runs, newest first, in pages.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    pub async fn runs(&self, filter: &Filter, page: Page) -> Result<Vec<RunRow>, EngineError> {
+        self.shared().store.list(filter, page).await.map_err(|e| EngineError::store("list runs", e))
+    }
+
+    /// Why a run does not move, and who can move it.
+    ///
+    /// # Errors
+    /// When there is no such run, or the store cannot tell.
+    pub async fn explain(&self, run: RunId) -> Result<Explanation, EngineError> {
+        let row = find(self.shared(), explain::OPERATION, run).await?;
+        explain(self.shared(), &row).await
+    }
+
+    /// How the engine is.
+    pub async fn health(&self) -> Health {
+        health::health(self.shared()).await
+    }
+
+    /// Brings what runs to an end and stops the engine: bodies are asked to stop and have their grace, what they did is
+    /// journaled, nothing new begins, and every lease is given back.
+    ///
+    /// # Errors
+    /// When the store cannot be told; the leases will expire.
+    pub async fn shutdown(&self) -> Result<(), EngineError> {
+        let shared = self.shared();
+        if shared.phase() == Phase::Open {
+            return wind_down(shared, true).await.map_err(|e| EngineError::store("shut the engine down", e));
+        }
+        // Somebody else does it already. The sender lives as long as this handle, so that waiting cannot fail.
+        let _ = shared.phases().wait_for(|phase| *phase == Phase::Stopped).await;
+        Ok(())
+    }
+}
+
+/// The row of a run.
+pub(crate) async fn find(
+    shared: &Shared,
+    operation: &'static str,
+    run: RunId,
+) -> Result<RunRow, EngineError> {
+    let row = shared.store.find(run).await.map_err(|e| EngineError::store(operation, e).with("run", run))?;
+    row.ok_or_else(|| EngineError::new(EngineErrorKind::NotFound, operation).with("run", run))
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("worker", &self.worker()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,168 @@
+//! Plans made ready to be driven by this engine, shared by all runs of them.
+
+use crate::shared::Shared;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+use towpath_machine::{Ix, Phase, Plan, Problems, RunState, StepState, UndoState};
+use towpath_model::{Digest, PlanRecord, Section, StepRecord};
+use towpath_step::{DecodeError, ErasedStep, Providers, Steps};
+
+/// Plans in memory above which those that nothing runs are let go.
+const KEPT: usize = 256;
+
+/// The plans that this engine knows, by the hash of their pipeline.
+#[derive(Default)]
+pub(crate) struct Plans(Mutex<HashMap<Digest, Arc<Prepared>>>);
+
+/// A plan with its steps decoded.
+pub(crate) struct Prepared {
+    pub(crate) plan: Arc<Plan>,
+    /// The hash of the pipeline, and of the blob that holds its record.
+    pub(crate) hash: Digest,
+    /// Its record as it is stored: canonical JSON.
+    pub(crate) text: String,
+    steps: Vec<Known>,
+    lacks: bool,
+}
+
+/// A step of a plan, as far as this engine knows its kind.
+pub(crate) struct Known {
+    /// The step, or what is missing.
+    pub(crate) step: Result<Arc<dyn ErasedStep>, String>,
+    /// How bodies of this step have begun so far.
+    pub(crate) habit: Habit,
+}
+
+/// Whether the first poll of a body is worth making at once instead of in a task of its own.
+///
+/// A body that ends in its first poll, and quickly, costs less than the task. What it will be is learned from how it
+/// was, and a body that once was slow is never again polled by the driver.
+#[derive(Default)]
+pub(crate) struct Habit(AtomicU8);
+
+impl Habit {
+    const QUICK: u8 = 1;
+    const SLOW: u8 = 2;
+
+    pub(crate) fn is_quick(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::QUICK
+    }
+
+    /// Whether nothing is known yet.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    pub(crate) fn learn(&self, quick: bool) {
+        if quick && self.is_open() {
+            self.0.store(Self::QUICK, Ordering::Relaxed);
+        } else if !quick {
+            self.0.store(Self::SLOW, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Plans {
+    fn map(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Prepared>>> {
+        // A map cannot be left half done by a panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A plan that is known already.
+    pub(crate) fn get(&self, hash: Digest) -> Option<Arc<Prepared>> {
+        self.map().get(&hash).cloned()
+    }
+
+    /// Makes a plan ready.
+    pub(crate) fn prepare(
+        &self,
+        shared: &Shared,
+        hash: Digest,
+        record: &Arc<PlanRecord>,
+        text: String,
+    ) -> Result<Arc<Prepared>, Problems> {
+        if let Some(known) = self.get(hash) {
+            return Ok(known);
+        }
+        let plan = Arc::new(Plan::compile(record.clone())?);
+        let know =
+            |step| Known { step: know(&shared.steps, &shared.providers, step), habit: Habit::default() };
+        let steps: Vec<Known> = record.steps.iter().map(know).collect();
+        let lacks = steps.iter().any(|k| k.step.is_err());
+        let prepared = Arc::new(Prepared { plan, hash, text, steps, lacks });
+        let mut map = self.map();
+        if map.len() >= KEPT {
+            map.retain(|_, p| Arc::strong_count(p) > 1);
+        }
+        Ok(map.entry(hash).or_insert(prepared).clone())
+    }
+}
+
+/// A step ready to be entered, or everything that is missing for it.
+fn know(steps: &Steps, providers: &Providers, step: &StepRecord) -> Result<Arc<dyn ErasedStep>, String> {
+    let decoded = steps.decode(step.kind.as_str(), &step.with).map_err(|e| match &e {
+        DecodeError::With { error, .. } => format!("{e}: {error}"),
+        _ => e.to_string(),
+    })?;
+    let needs = steps.get(step.kind.as_str()).map_or(&[][..], |k| k.needs());
+    let unmet: Vec<String> =
+        needs.iter().filter(|need| !providers.meet(need)).map(|n| n.to_string()).collect();
+    if !unmet.is_empty() {
+        return Err(format!("it needs {}: bind it; the engine has {providers}", unmet.join(" and ")));
+    }
+    Ok(Arc::from(decoded))
+}
+
+impl Prepared {
+    pub(crate) fn known(&self, ix: Ix) -> &Known {
+        &self.steps[ix as usize]
+    }
+
+    /// Everything that this engine lacks to drive any run of the plan, with the step's id.
+    pub(crate) fn lacking(&self) -> Vec<String> {
+        self.lacking_of(|_| true)
+    }
+
+    /// What this engine lacks to drive this run on from where it stands.
+    pub(crate) fn lacking_for(&self, state: &RunState) -> Vec<String> {
+        self.lacking_of(|ix| is_needed(state, ix))
+    }
+
+    fn lacking_of(&self, is_needed: impl Fn(Ix) -> bool) -> Vec<String> {
+        if !self.lacks {
+            return Vec::new();
+        }
+        let missing = |(known, ix): (&Known, Ix)| match &known.step {
+            Err(why) if is_needed(ix) => Some(format!("step {}: {why}", self.plan.step(ix).id)),
+            _ => None,
+        };
+        self.steps.iter().zip(0..).filter_map(missing).collect()
+    }
+}
+
+/// Whether a run may still enter a body of this step: to do it, to look at it, or to undo it.
+fn is_needed(state: &RunState, ix: Ix) -> bool {
+    let (node, step, phase) = (state.node(ix), state.plan().step(ix), state.phase());
+    if phase == Phase::Settled {
+        return false;
+    }
+    let is_main = step.section == Section::Main;
+    let on_the_way_out = matches!(phase, Phase::Draining | Phase::Unwinding);
+    let is_open = match node.state() {
+        StepState::Running | StepState::InDoubt { .. } => true,
+        open if open.is_at_rest() => false,
+        _ if is_main => phase == Phase::Forward,
+        _ => phase != Phase::Finally || step.section == Section::Finally,
+    };
+    let may_be_undone = is_main
+        && step.methods.compensate
+        && node.intent().is_some()
+        && (phase == Phase::Forward || on_the_way_out);
+    is_open
+        || may_be_undone && !matches!(node.undo_state(), UndoState::Done | UndoState::Kept | UndoState::Left)
+}

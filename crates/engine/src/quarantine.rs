@@ -1,0 +1,140 @@
+//! Runs that cannot be folded: set aside with their reason, and the verbs that work on them all the same.
+
+use crate::{
+    config::ENTRIES_PAGE, driver::engine_actor, runs::Slot, shared::Shared, tally::Left, time::Backoff,
+};
+use std::sync::Arc;
+use towpath_model::{
+    Aftermath, Digest, Entry, EntryId, Event, FORMAT, Header, Listing, Message, Outcome, RunSettled, Seq,
+    Status, StoredEvent, Timestamp, Verb, VerbAnswered,
+};
+use towpath_store::{Claimed, Head, StoreError, Transition, Wake};
+
+/// Sets a run aside, after answering the verbs that are in its inbox.
+pub(crate) async fn set_aside(shared: &Shared, slot: &Slot, claimed: &Claimed, seq: Seq, why: &str) -> Left {
+    tracing::error!(run = %slot.run, why, "the run cannot be folded and is set aside");
+    let mut backoff = Backoff::new();
+    loop {
+        match try_set_aside(shared, slot, claimed, seq, why).await {
+            Ok(left) => return left,
+            Err(error) if error.is_transient() => {
+                tokio::select! {
+                    () = backoff.wait() => {}
+                    () = slot.lost() => return Left::Lost,
+                }
+            }
+            Err(error) => {
+                tracing::error!(run = %slot.run, error = %error, "the run cannot be set aside");
+                return Left::Lost;
+            }
+        }
+    }
+}
+
+async fn try_set_aside(
+    shared: &Shared,
+    slot: &Slot,
+    claimed: &Claimed,
+    seq: Seq,
+    why: &str,
+) -> Result<Left, StoreError> {
+    let entries = shared.store.entries(claimed.no, ENTRIES_PAGE).await?;
+    let answers = answer(&entries, why);
+    let mut settled = None;
+    if !answers.is_empty() {
+        let head = shared.store.head(claimed.no).await?;
+        let time = shared.now().max(last_time(shared, claimed, &head).await?);
+        let mut transition = Transition::new(claimed.no, claimed.epoch, head.seq, head.hash);
+        for Answer { id, events } in answers {
+            transition.consumed.push(id);
+            for event in events {
+                if let Event::RunSettled(e) = &event {
+                    settled = Some(e.outcome.clone());
+                }
+                seal(&mut transition, slot, claimed, time, &event);
+            }
+        }
+        if let Some(outcome) = &settled {
+            let note = String::new();
+            transition.listing =
+                Some(Listing { status: Status::Settled, note, outcome: Some(outcome.clone()) });
+            transition.wake = Wake::Never;
+            transition.release = true;
+        }
+        if shared.store.commit(vec![transition]).await?.iter().any(Result::is_err) {
+            return Ok(Left::Lost);
+        }
+    }
+    let status = match settled {
+        Some(outcome) => {
+            slot.watch.change(|view| view.outcome = Some(Arc::new(outcome)));
+            Status::Settled
+        }
+        None => {
+            shared.store.quarantine(claimed.no, claimed.epoch, seq, why).await?;
+            Status::Quarantined
+        }
+    };
+    slot.watch.change(|view| {
+        view.version += 1;
+        view.status = Some(status);
+    });
+    Ok(if status == Status::Settled { Left::Failed } else { Left::Stuck })
+}
+
+/// What is journaled for an entry.
+struct Answer {
+    id: EntryId,
+    events: Vec<Event>,
+}
+
+/// The verbs among the entries, up to the one that gives the run up.
+fn answer(entries: &[Entry], why: &str) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for entry in entries {
+        let Ok(Message::Verb { verb, reason }) = entry.message.read::<Message>() else { continue };
+        let (by, abandons) = (entry.actor.clone(), verb == Verb::Abandon);
+        let refused = (!abandons).then(|| {
+            format!("the run is quarantined: {why}; what applies: retry, after an upgrade or a repair, and abandon")
+        });
+        let answered =
+            VerbAnswered { id: entry.dedupe_id.clone(), verb, by, reason: reason.clone(), refused };
+        let mut events = vec![Event::from(answered)];
+        if abandons {
+            let outcome = Outcome::Abandoned { by: entry.actor.clone(), reason };
+            events.push(RunSettled { outcome, aftermath: Aftermath::default() }.into());
+        }
+        answers.push(Answer { id: entry.id, events });
+        if abandons {
+            break;
+        }
+    }
+    answers
+}
+
+/// The time of the last event, as far as its header can be read.
+async fn last_time(shared: &Shared, claimed: &Claimed, head: &Head) -> Result<Timestamp, StoreError> {
+    let before = Seq(head.seq.0.saturating_sub(1));
+    let last = shared.store.events(claimed.no, before, 1).await?;
+    let header = last.first().and_then(|stored| Header::decode(&stored.header).ok());
+    Ok(header.map_or(Timestamp::MIN, |h| h.time))
+}
+
+/// Appends by number and hash of the head alone: nothing before it can be trusted.
+fn seal(transition: &mut Transition, slot: &Slot, claimed: &Claimed, time: Timestamp, event: &Event) {
+    let payload = event.encode().expect("an event is made of ids, numbers and JSON, and can be encoded");
+    let header = Header {
+        format: FORMAT,
+        run: slot.run,
+        seq: Seq(transition.after.0 + transition.events.len() as u64 + 1),
+        kind: event.kind().code(),
+        time,
+        epoch: claimed.epoch,
+        actor: event.caused_by().unwrap_or(engine_actor()).clone(),
+        payload_digest: Digest::of(&payload),
+        prev_hash: transition.head_hash,
+    };
+    let header = header.encode();
+    transition.head_hash = Digest::of(&header);
+    transition.events.push(StoredEvent { header, payload: Some(payload) });
+}

@@ -1,0 +1,125 @@
+//! A run, as a value that users hold.
+
+use crate::{
+    Engine, EngineError, Settled, Updates,
+    engine::find,
+    explain::explain,
+    runs::{View, Watch},
+    settled,
+};
+use serde::de::DeserializeOwned;
+use std::{fmt, marker::PhantomData, sync::Arc};
+use tokio::sync::watch;
+use towpath_machine::Explanation;
+use towpath_model::{RunId, RunNo, Status};
+use towpath_store::RunRow;
+
+const WAIT: &str = "wait for a run";
+
+/// A run whose pipeline gives back an `Out`. A handle: the run goes on when it is dropped.
+///
+/// It holds its engine: as long as there is a handle, the engine drives its runs.
+pub struct Run<Out = ()> {
+    pub(crate) engine: Engine,
+    pub(crate) id: RunId,
+    pub(crate) no: RunNo,
+    pub(crate) watch: Arc<Watch>,
+    output: PhantomData<fn() -> Out>,
+}
+
+impl<Out> Run<Out> {
+    pub(crate) fn new(engine: Engine, id: RunId, no: RunNo) -> Self {
+        let watch = engine.shared().runs.watch(id);
+        Run { engine, id, no, watch, output: PhantomData }
+    }
+
+    pub(crate) fn of(engine: Engine, row: &RunRow) -> Self {
+        Run::new(engine, row.run, row.no)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> RunId {
+        self.id
+    }
+
+    /// The engine that this handle goes through.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Its row: where it stands, with labels and times.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    pub async fn row(&self) -> Result<RunRow, EngineError> {
+        find(self.engine.shared(), "look at a run", self.id).await
+    }
+
+    /// Why it does not move, and who can move it.
+    ///
+    /// # Errors
+    /// When the store cannot tell, or the journal cannot be folded.
+    pub async fn explain(&self) -> Result<Explanation, EngineError> {
+        self.engine.explain(self.id).await
+    }
+
+    /// What is journaled of it, from its first event on, and what comes as it comes.
+    pub fn events(&self) -> Updates {
+        Updates::new(&self.engine, self.id, self.no)
+    }
+}
+
+impl<Out: DeserializeOwned> Run<Out> {
+    /// Returns when the run is over, or when an operator has to decide. A run that waits is neither.
+    ///
+    /// # Errors
+    /// When the store cannot tell, or the output is not an `Out`.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn settled(&self) -> Result<Settled<Out>, EngineError> {
+        let shared = self.engine.shared();
+        let (mut views, mut changes) = (self.watch.subscribe(), shared.changes());
+        loop {
+            let view = views.borrow_and_update().clone();
+            changes.mark_unchanged();
+            if let Some(outcome) = &view.outcome {
+                return settled::read(shared, outcome).await;
+            }
+            // A run that is driven here tells everything. Of any other, and of one that may be stuck, the row tells.
+            let tells = view.here && !matches!(view.status, Some(Status::Stuck | Status::Quarantined) | None);
+            if !tells {
+                let row = find(shared, WAIT, self.id).await?;
+                if let Some(outcome) = &row.listing.outcome {
+                    return settled::read(shared, outcome).await;
+                }
+                if matches!(row.listing.status, Status::Stuck | Status::Quarantined) {
+                    return Ok(Settled::Stuck(explain(shared, &row).await?));
+                }
+            }
+            next(&mut views, &mut changes, view.here).await;
+        }
+    }
+}
+
+/// Returns when there may be news of a run.
+pub(crate) async fn next(views: &mut watch::Receiver<View>, changes: &mut watch::Receiver<u64>, here: bool) {
+    // Both senders live as long as the handle that waits, so that waiting cannot fail.
+    tokio::select! {
+        _ = views.changed() => {}
+        _ = changes.changed(), if !here => {}
+    }
+}
+
+impl<Out> Clone for Run<Out> {
+    fn clone(&self) -> Self {
+        let (engine, watch) = (self.engine.clone(), self.watch.clone());
+        Run { engine, id: self.id, no: self.no, watch, output: PhantomData }
+    }
+}
+
+impl<Out> fmt::Debug for Run<Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Run({})", self.id)
+    }
+}

@@ -1,0 +1,383 @@
+//! Starting runs.
+
+use crate::{
+    Engine, EngineError, EngineErrorKind, Run,
+    driver::{Begin, engine_actor},
+    mailbox::Msg,
+    plans::Prepared,
+    reconcile::take_up_ours,
+    shared::{Phase, Shared},
+    take_up::drive_new,
+    time::Backoff,
+};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+};
+use towpath_machine::{Action, RunState};
+use towpath_model::{
+    Actor, BlobRef, Chain, Epoch, Event, IdError, Listing, RunId, RunKey, RunNo, RunStarted, Seq, Timestamp,
+    WorkerId, canonical,
+};
+use towpath_step::Plan;
+use towpath_store::{Blob, NewRun, RunRow, Started, StoreError, Wake};
+
+const START: &str = "start a run";
+/// How often a start that the store cannot be told of is tried before its caller is told.
+const TRIES: u32 = 5;
+
+/// A key for a run: a [`RunKey`], or a text that can be one.
+pub trait IntoRunKey {
+    /// The key.
+    ///
+    /// # Errors
+    /// When the text cannot be one.
+    fn into_run_key(self) -> Result<RunKey, IdError>;
+}
+
+impl IntoRunKey for RunKey {
+    fn into_run_key(self) -> Result<RunKey, IdError> {
+        Ok(self)
+    }
+}
+
+impl IntoRunKey for &RunKey {
+    fn into_run_key(self) -> Result<RunKey, IdError> {
+        Ok(self.clone())
+    }
+}
+
+impl IntoRunKey for &str {
+    fn into_run_key(self) -> Result<RunKey, IdError> {
+        RunKey::new(self)
+    }
+}
+
+impl IntoRunKey for String {
+    fn into_run_key(self) -> Result<RunKey, IdError> {
+        RunKey::new(&self)
+    }
+}
+
+impl IntoRunKey for &String {
+    fn into_run_key(self) -> Result<RunKey, IdError> {
+        RunKey::new(self)
+    }
+}
+
+/// A start: give it options, then await it. Made by [`Engine::run`].
+#[must_use = "a run does not start until this is awaited"]
+pub struct Start<Out: towpath_step::Output> {
+    engine: Engine,
+    plan: Plan<Out>,
+    key: Result<RunKey, IdError>,
+    labels: BTreeMap<String, String>,
+    reason: String,
+}
+
+impl Engine {
+    /// Starts a run of a plan, once for each key of its pipeline: when there is one with this key already, it is that
+    /// run, whatever its state.
+    ///
+    /// # Errors
+    /// Everything that this engine lacks to drive the plan, at once and before the first effect; that the key belongs
+    /// to a run of another plan; or that the store cannot do it.
+    pub fn run<Out: towpath_step::Output>(&self, plan: Plan<Out>, key: impl IntoRunKey) -> Start<Out> {
+        let (engine, key) = (self.clone(), key.into_run_key());
+        Start { engine, plan, key, labels: BTreeMap::new(), reason: String::new() }
+    }
+}
+
+impl<Out: towpath_step::Output> Start<Out> {
+    /// Adds a label to search by.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Says why, in the starter's words.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    async fn start(self) -> Result<Run<Out>, EngineError> {
+        let Start { engine, plan, key, labels, reason } = self;
+        let shared = engine.shared().clone();
+        if shared.phase() > Phase::Open {
+            return Err(EngineError::new(EngineErrorKind::Stopped, START));
+        }
+        let (prepared, key) = fit(&shared, &plan, key)?;
+        let started = RunStarted {
+            plan_hash: plan.hash(),
+            plan: BlobRef { digest: prepared.hash, bytes: prepared.text.len() as u64 },
+            pipeline: plan.record().pipeline.clone(),
+            key,
+            values: plan.values().as_ref().clone(),
+            labels,
+            reason,
+            parent: None,
+            forked_from: None,
+            deadline: None,
+        };
+        let fresh = Fresh::new(&shared, prepared, started);
+        let plan_hash = plan.hash();
+        match fresh.start(shared).await? {
+            Answer::Ours(run, no) => Ok(Run::new(engine, run, no)),
+            Answer::Known(row) if row.plan_hash == plan_hash => Ok(Run::of(engine, &row)),
+            Answer::Known(row) => {
+                let (run, plan) = (row.run, row.plan_hash);
+                let taken = EngineError::new(EngineErrorKind::KeyTaken { run, plan }, START);
+                Err(taken.with("key", row.key))
+            }
+        }
+    }
+}
+
+impl<Out: towpath_step::Output> IntoFuture for Start<Out> {
+    type Output = Result<Run<Out>, EngineError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.start())
+    }
+}
+
+/// Everything that has to be right before a run may start.
+fn fit<Out: towpath_step::Output>(
+    shared: &Shared,
+    plan: &Plan<Out>,
+    key: Result<RunKey, IdError>,
+) -> Result<(Arc<Prepared>, RunKey), EngineError> {
+    let mut problems = Vec::new();
+    let prepared = match shared.plans.get(plan.pipeline_hash()) {
+        Some(known) => Some(known),
+        None => match canonical::of(&**plan.record()) {
+            Ok(text) => match shared.plans.prepare(shared, plan.pipeline_hash(), plan.record(), text) {
+                Ok(prepared) => Some(prepared),
+                Err(found) => {
+                    problems.extend(found.0.iter().map(ToString::to_string));
+                    None
+                }
+            },
+            Err(error) => {
+                problems.push(error.to_string());
+                None
+            }
+        },
+    };
+    if let Some(prepared) = &prepared {
+        problems.extend(prepared.lacking());
+    }
+    let key = key.map_err(|e| problems.push(e.to_string())).ok();
+    match (prepared, key) {
+        (Some(prepared), Some(key)) if problems.is_empty() => Ok((prepared, key)),
+        _ => Err(EngineError::unfit(START, problems).with("pipeline", plan.pipeline())),
+    }
+}
+
+/// A run that is about to be started.
+struct Fresh {
+    run: RunId,
+    plan: Arc<Prepared>,
+    started: RunStarted,
+    now: Timestamp,
+    /// Who drives it from the start; nobody, when this engine has no room or does not drive.
+    owner: Option<WorkerId>,
+    state: RunState,
+    events: Vec<Event>,
+    actions: Vec<Action>,
+    actor: Actor,
+}
+
+/// Answer to a start.
+enum Answer {
+    Ours(RunId, RunNo),
+    Known(Box<RunRow>),
+}
+
+impl Fresh {
+    fn new(shared: &Shared, plan: Arc<Prepared>, mut started: RunStarted) -> Self {
+        let now = shared.now();
+        let deadline = plan.plan.record().deadline_ms;
+        started.deadline = deadline.map(|ms| now.plus(Duration::from_millis(ms)));
+        let run = new_id(now);
+        let owner = (shared.is_driving() && shared.free() > 0).then(|| shared.lease.worker());
+        let mut state = RunState::new(run, plan.plan.clone());
+        let first = Event::from(started.clone());
+        state.apply(Seq(1), now, &first).expect("a run of a checked plan can start");
+        let mut events = vec![first];
+        let mut actions = Vec::new();
+        if owner.is_some() {
+            let decision = state.decide(now);
+            events.extend(decision.events);
+            actions = decision.actions;
+        }
+        Fresh { run, plan, started, now, owner, state, events, actions, actor: shared.config.actor.clone() }
+    }
+
+    fn epoch(&self) -> Epoch {
+        Epoch(u64::from(self.owner.is_some()))
+    }
+
+    /// What the store is given, the same each time.
+    fn new_run(&self) -> (NewRun, Chain, Listing) {
+        let mut chain = Chain::new(self.run);
+        let mut actor = &self.actor;
+        let mut seal = |event: &Event| {
+            let payload =
+                event.encode().expect("an event is made of ids, numbers and JSON, and can be encoded");
+            let sealed = chain.seal(event.kind().code(), self.now, self.epoch(), actor, payload);
+            actor = engine_actor();
+            sealed.stored
+        };
+        let events = self.events.iter().map(&mut seal).collect();
+        let listing = self.state.listing();
+        let new = NewRun {
+            run: self.run,
+            pipeline: self.started.pipeline.clone(),
+            key: self.started.key.clone(),
+            plan_hash: self.started.plan_hash,
+            events,
+            head_hash: chain.hash(),
+            listing: listing.clone(),
+            labels: self.started.labels.clone().into_iter().collect(),
+            wake: if self.owner.is_some() { Wake::Never } else { Wake::At(self.now) },
+            owner: self.owner.clone(),
+            blobs: vec![Blob { digest: self.plan.hash, text: self.plan.text.clone() }],
+        };
+        (new, chain, listing)
+    }
+
+    /// Starts the run. When this future is dropped meanwhile, the run starts all the same, or is not there.
+    async fn start(self, shared: Arc<Shared>) -> Result<Answer, EngineError> {
+        let mut guard = Guard { fresh: Some(self), shared, runtime: Handle::current() };
+        let (mut backoff, mut tries) = (Backoff::new(), 0);
+        loop {
+            let answer = guard.once().await;
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    tries += 1;
+                    if tries < TRIES && error.is_transient() {
+                        backoff.wait().await;
+                        continue;
+                    }
+                    guard.give_up();
+                    return Err(EngineError::store(START, error));
+                }
+            }
+        }
+    }
+
+    /// Drives the run, which is ours.
+    fn drive(self, shared: &Arc<Shared>, no: RunNo, chain: Chain, listing: Listing) {
+        let (mailbox, mail): (_, UnboundedReceiver<Msg>) = unbounded_channel();
+        let epoch = self.epoch();
+        let (slot, _) = shared.runs.enter(self.run, no, mailbox);
+        let Fresh { plan, state, actions, .. } = self;
+        let listing = Some(listing);
+        let begin =
+            Begin { slot, plan, state, chain, epoch, listing, actions, inbox: false, observe_at: None };
+        drive_new(shared, mail, begin);
+    }
+}
+
+/// A start under way: when it is dropped, what was begun is brought to its end.
+struct Guard {
+    fresh: Option<Fresh>,
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+impl Guard {
+    async fn once(&mut self) -> Result<Answer, StoreError> {
+        let Some(fresh) = &self.fresh else { unreachable!("a start is taken out with its answer") };
+        let (new, chain, listing) = fresh.new_run();
+        let answer = self.shared.store.start_run(new).await?;
+        let Some(fresh) = self.fresh.take() else { unreachable!("a start is taken out with its answer") };
+        let (run, no) = match answer {
+            Started::New(no) => (fresh.run, no),
+            // An earlier try of ours was written, though its answer was lost.
+            Started::Existing(row) if row.run == fresh.run => (row.run, row.no),
+            Started::Existing(row) => return Ok(Answer::Known(row)),
+        };
+        if fresh.owner.is_some() {
+            fresh.drive(&self.shared, no, chain, listing);
+        } else {
+            self.shared.wakes_at(fresh.now);
+        }
+        Ok(Answer::Ours(run, no))
+    }
+
+    /// The caller is told that it is not known whether the run started: what became of it is found out, and a run that
+    /// is ours is driven.
+    fn give_up(&mut self) {
+        let Some(fresh) = self.fresh.take() else { return };
+        if fresh.owner.is_none() {
+            return;
+        }
+        let shared = self.shared.clone();
+        self.runtime.spawn(async move {
+            let mut backoff = Backoff::new();
+            while shared.phase() == Phase::Open {
+                let ours = async {
+                    match shared.store.find(fresh.run).await? {
+                        Some(row) => take_up_ours(&shared, &row).await,
+                        None => Ok(()),
+                    }
+                };
+                if ours.await.is_ok() {
+                    return;
+                }
+                backoff.wait().await;
+            }
+        });
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Some(fresh) = self.fresh.take() else { return };
+        let (shared, runtime) = (self.shared.clone(), self.runtime.clone());
+        // Whether the run was written is not known, and it may be leased to us: the start is made for certain.
+        self.runtime.spawn(async move {
+            let mut guard = Guard { fresh: Some(fresh), shared, runtime };
+            let mut backoff = Backoff::new();
+            while guard.once().await.is_err() {
+                if guard.shared.phase() > Phase::Open {
+                    guard.fresh = None;
+                    return;
+                }
+                backoff.wait().await;
+            }
+        });
+    }
+}
+
+/// A new id: version 7 of RFC 9562, by the engine's clock.
+fn new_id(now: Timestamp) -> RunId {
+    let micros = u64::try_from(now.as_micros()).unwrap_or(0);
+    let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
+    let time = uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos);
+    RunId::from_bytes(uuid::Uuid::new_v7(time).into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time() {
+        let at = |micros| new_id(Timestamp::from_micros(micros));
+        assert!(at(1_700_000_000_000_000) < at(1_700_000_000_001_000));
+        assert_ne!(at(5), at(5));
+    }
+
+    #[test]
+    fn keys_are_texts_that_can_be_keys() {
+        assert!("checkout@4f2c".into_run_key().is_ok());
+        assert!("".into_run_key().is_err());
+    }
+}
