@@ -10,20 +10,33 @@ use crate::{
     out::Out,
     runs,
     send::{self, Letter},
-    show, verify,
+    show, tick, verify,
 };
 use clap::{CommandFactory, FromArgMatches};
-use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
-use towpath::store::Store;
+use std::{error::Error, ffi::OsString, fmt, path::Path, process::ExitCode, sync::Arc};
+use towpath::{engine::Builder, store::Store};
 
-/// What a `towpath` command is made of: the steps, providers and pipelines of its user, or none.
+/// Makes the engine ready that drives runs.
+pub(crate) type Setup = Box<dyn FnOnce(Builder) -> Ready + Send>;
+
+/// An engine with everything that it needs, or why it cannot have it.
+pub type Ready = Result<Builder, Box<dyn Error + Send + Sync>>;
+
+/// What a `towpath` command is made of: the steps and providers of its user, or none.
 #[derive(Default)]
 pub struct App {
     store: Option<Arc<dyn Store>>,
+    setup: Option<Setup>,
 }
 
 impl App {
-    /// The stock command. It looks at any run and answers it; it drives only runs of stock kinds.
+    /// A command that drives runs with an engine that was made ready so. The store is the one that the command line
+    /// names; only `tick` makes an engine at all.
+    pub fn new(setup: impl FnOnce(Builder) -> Ready + Send + 'static) -> Self {
+        App { store: None, setup: Some(Box::new(setup)) }
+    }
+
+    /// The stock command. It looks at any run and answers it; it drives none, since it holds no kinds.
     pub fn stock() -> Self {
         App::default()
     }
@@ -51,6 +64,12 @@ pub fn main(app: App) -> ExitCode {
 /// Runs the command that this process was started with, inside a tokio runtime.
 pub async fn run(app: App) -> ExitCode {
     ExitCode::from(execute(app, std::env::args_os().collect(), Out::of_process()).await)
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("is_stock", &self.setup.is_none()).finish_non_exhaustive()
+    }
 }
 
 /// Runs one command line, and gives its exit code.
@@ -114,7 +133,7 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
             let is_intact = verify::verify(cx, args).await?;
             return Ok(if is_intact { exit::OK } else { exit::FAILED });
         }
-        Command::Tick(_) => return Err(Fault::failed("this build drives no runs")),
+        Command::Tick(args) => return tick::tick(cx, app.setup, args).await,
         Command::Signal(args) => Letter::signal(args),
         Command::Approve(args) => Letter::decide(args, true),
         Command::Reject(args) => Letter::decide(args, false),
@@ -130,13 +149,13 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
     send::send(cx, letter).await
 }
 
-/// Runs one command line on a store, and gives its exit code with everything that it wrote.
+/// Runs one command line, and gives its exit code with everything that it wrote.
 #[cfg(test)]
-pub(crate) async fn run_on(store: Arc<dyn Store>, args: &str) -> (u8, String, String) {
+pub(crate) async fn run_on(app: App, args: &str) -> (u8, String, String) {
     use crate::out::Kept;
     let (to, errors) = (Kept::default(), Kept::default());
     let out = Out::to(Box::new(to.clone()), Box::new(errors.clone()));
     let args = std::iter::once("towpath").chain(args.split_whitespace()).map(OsString::from).collect();
-    let code = execute(App::stock().on(store), args, out).await;
+    let code = execute(app, args, out).await;
     (code, to.text(), errors.text())
 }

@@ -12,8 +12,8 @@ answered yet. `tick` has its own, see `tick --help`.
 RUN is a run's id, any unique prefix of one, or the run's key.";
 
 const TICK_EXITS: &str = "\
-Exit codes: 0 every run has settled; 10 something is parked: tick again later; 20 a run is stuck: `explain` it; 1 it
-failed; 2 the command line is wrong.";
+Exit codes: 0 every run has settled; 10 something is parked: tick again later; 20 a run is stuck: `explain` it; 1 a run
+that was driven ended without success, or driving failed; 2 the command line is wrong.";
 
 /// Looks at runs, answers them, and drives them.
 #[derive(Debug, Parser)]

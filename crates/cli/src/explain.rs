@@ -270,6 +270,7 @@ fn commands(
         ("skip", _) => vec![one("", "to leave in place what it did")],
         ("handback", _) => vec![one("", "to go on from what is there")],
         ("cancel", _) => vec![one("", "to stop, and undo what it did")],
+        ("cancel --no-unwind", _) => vec![one("", "to stop, and leave in place what it did")],
         ("abandon", _) => vec![one("--reason TEXT", "to give it up; what it did stays")],
         _ => vec![one("", "")],
     }

@@ -1,9 +1,9 @@
 //! What can go wrong with a command, and the exit code that it has.
 
 use std::{error::Error, fmt, io};
-use towpath::store::StoreError;
+use towpath::{engine::EngineError, store::StoreError};
 
-/// Exit codes, beside those of `tick`. They are part of the command's contract, see the README.
+/// Exit codes. They are part of the command's contract, see the README.
 pub(crate) mod exit {
     /// All is well.
     pub(crate) const OK: u8 = 0;
@@ -13,6 +13,10 @@ pub(crate) mod exit {
     pub(crate) const USAGE: u8 = 2;
     /// What was asked for is in the run's inbox, and nobody has answered it yet.
     pub(crate) const UNANSWERED: u8 = 3;
+    /// `tick`: something is parked.
+    pub(crate) const PARKED: u8 = 10;
+    /// `tick`: a run needs an operator.
+    pub(crate) const STUCK: u8 = 20;
 }
 
 /// Why a command ended early.
@@ -69,6 +73,12 @@ impl Error for Fault {}
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
+        Fault::failed(chain(&error))
+    }
+}
+
+impl From<EngineError> for Fault {
+    fn from(error: EngineError) -> Self {
         Fault::failed(chain(&error))
     }
 }

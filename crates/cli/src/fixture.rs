@@ -1,6 +1,6 @@
 //! Lawful journals for tests: made by the machine itself, in a store in memory, by a driver that runs no bodies.
 
-use crate::app::run_on;
+use crate::{App, app::run_on};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use towpath::{
     machine::{BodyEnd, Decision, Input, Observation, Plan, RunState, UndoEnd},
@@ -82,7 +82,7 @@ impl World {
 
     /// Runs a command line, and gives its exit code and what it wrote.
     pub(crate) async fn run(&self, args: &str) -> (u8, String, String) {
-        run_on(self.store.clone(), args).await
+        run_on(App::stock().on(self.store.clone()), args).await
     }
 
     /// Runs a command line that succeeds, and gives what it wrote.

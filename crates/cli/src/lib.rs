@@ -19,7 +19,8 @@ mod show;
 mod steps;
 mod story;
 mod summary;
+mod tick;
 mod verify;
 mod when;
 
-pub use app::{App, main, run};
+pub use app::{App, Ready, main, run};

@@ -2,7 +2,10 @@
 
 use crate::{args::Common, fault::Fault};
 use std::{path::Path, sync::Arc};
-use towpath::store::Store;
+use towpath::{
+    store::Store,
+    store_sqlite::{Options, SqliteStore},
+};
 
 /// Names the store when the command line does not.
 const VARIABLE: &str = "TOWPATH_STORE";
@@ -45,22 +48,23 @@ impl Address {
     }
 
     fn path(&self) -> Result<&Path, Fault> {
-        let path = self.url.strip_prefix("sqlite:").map(|p| p.strip_prefix("//").unwrap_or(p));
-        match path {
-            Some(path) if !path.is_empty() && !path.starts_with(":memory:") => Ok(Path::new(path)),
-            Some(_) => Err(Fault::usage(format!("the store {:?} names no file: want sqlite:FILE", self.url))),
-            None => Err(Fault::usage(format!(
-                "{:?} is not the address of a store: want sqlite:FILE, as in sqlite:deploys.db",
-                self.url
+        let url = &self.url;
+        match url.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() && path != ":memory:" => Ok(Path::new(path)),
+            Some(("sqlite" | "memory", _)) => Err(Fault::usage(format!(
+                "the store {url:?} ends with its process: name a file, as in sqlite:deploys.db"
+            ))),
+            _ => Err(Fault::usage(format!(
+                "{url:?} is not the address of a store: want sqlite:FILE, as in sqlite:deploys.db"
             ))),
         }
     }
 
-    /// Refuses when there is no such file, so that looking for a run never makes an empty store.
-    pub(crate) fn must_exist(&self) -> Result<(), Fault> {
+    /// The file, which must be there: looking for a run never makes an empty store.
+    fn existing(&self) -> Result<&Path, Fault> {
         let path = self.path()?;
         if path.exists() {
-            return Ok(());
+            return Ok(path);
         }
         let what = match self.from {
             From::CommandLine => "--store says so: check the path",
@@ -72,8 +76,13 @@ impl Address {
 
     /// Opens the store, which must be there.
     pub(crate) async fn open(&self) -> Result<Arc<dyn Store>, Fault> {
-        self.must_exist()?;
-        Err(Fault::failed("this build opens no store"))
+        let path = self.existing()?.to_owned();
+        // Opening reads and locks files, which would hold up whatever else this runtime does.
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(path, Options::default())).await;
+        match opened {
+            Ok(store) => Ok(Arc::new(store?)),
+            Err(error) => Err(Fault::failed(format!("open the store: {error}"))),
+        }
     }
 }
 
@@ -97,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_store_that_is_not_there_says_what_to_do() {
-        let refusal = |a: Address| a.must_exist().unwrap_err().to_string();
+        let refusal = |a: Address| a.existing().unwrap_err().to_string();
         assert_eq!(
             refusal(address(Some("sqlite:no/such.db"), None)),
             "there is no store at no/such.db: --store says so: check the path"
@@ -111,8 +120,8 @@ mod tests {
             "\"postgres://x\" is not the address of a store: want sqlite:FILE, as in sqlite:deploys.db"
         );
         assert_eq!(
-            refusal(address(Some("sqlite:"), None)),
-            "the store \"sqlite:\" names no file: want sqlite:FILE"
+            refusal(address(Some("memory:"), None)),
+            "the store \"memory:\" ends with its process: name a file, as in sqlite:deploys.db"
         );
     }
 }

@@ -211,6 +211,7 @@ impl Asked<'_> {
         // The state of the inbox and of the run are read before the journal, which holds whatever ended them.
         let is_read = !self.is_unread(store, self.row.no).await?;
         let is_over = store.find(self.row.run).await?.is_some_and(|r| r.listing.status == Status::Settled);
+        let mut kept = None;
         loop {
             let page = store.events(self.row.no, *after, EVENTS_PAGE).await?;
             if page.is_empty() {
@@ -221,12 +222,19 @@ impl Asked<'_> {
                 let Ok(header) = Header::decode(&stored.header) else { continue };
                 let Some(payload) = &stored.payload else { continue };
                 let Ok(event) = Event::decode(header.kind, payload) else { continue };
-                if let Some(answer) = self.answers(&event) {
-                    return Ok(Some(answer));
+                match (self.answers(&event), &event) {
+                    // Whoever waits for it later gets it.
+                    (Some(Answer::Kept), _) => kept = Some(*after),
+                    (Some(answer), _) => return Ok(Some(answer)),
+                    (None, Event::WaitOver(e)) if kept.is_some() && e.kept == kept => {
+                        return Ok(Some(goes_on(&e.step)));
+                    }
+                    (None, _) => {}
                 }
             }
         }
         Ok(match () {
+            () if kept.is_some() => Some(Answer::Kept),
             () if is_over => Some(self.settled(store).await?),
             // It was read, and what it led to cannot be told from the journal.
             () if is_read => Some(Answer::Accepted(String::new())),
@@ -249,7 +257,7 @@ impl Asked<'_> {
             Event::EntryRefused(e) if e.id == *self.id => Some(Answer::Refused(e.why.clone())),
             Event::WaitOver(e) if e.kept.is_none() && e.from.as_ref() == Some(self.actor) => {
                 let value = e.value.as_ref()?;
-                self.is_its_value(&e.step, value).then(|| Answer::Accepted(format!("{} goes on", e.step)))
+                self.is_its_value(&e.step, value).then(|| goes_on(&e.step))
             }
             Event::SignalKept(e) if e.from == *self.actor && self.is_kept_as(&e.signal, &e.value) => {
                 Some(Answer::Kept)
@@ -285,6 +293,10 @@ impl Asked<'_> {
         let outcome = row.and_then(|r| r.listing.outcome).map(|o| format!(": {o}")).unwrap_or_default();
         Ok(Answer::Refused(format!("the run has settled{outcome}")))
     }
+}
+
+fn goes_on(step: &StepId) -> Answer {
+    Answer::Accepted(format!("{step} goes on"))
 }
 
 /// Whether a signal's value is this decision: the machine adds who decided, and when.

@@ -12,7 +12,7 @@ use towpath::{
         BlobRef, Chain, ChainFault, ChainFaultKind, Digest, Event, Header, Outcome, Payload, PlanRecord,
         RunStarted, Seq, StoredEvent,
     },
-    store::{Cursor, Filter, Page, RunRow, Store, StoreErrorKind},
+    store::{Cursor, Filter, Page, RunRow, Store, StoreError, StoreErrorKind},
 };
 
 /// What was found out about one journal, as JSON.
@@ -134,9 +134,12 @@ impl Walk {
         let mut redacted = BTreeSet::new();
         let mut head_seen = head.seq == Seq(0);
         loop {
-            let page = match page(store, row, self.chain.seq()).await? {
+            let page = match store.events(row.no, self.chain.seq(), EVENTS_PAGE).await {
                 Ok(page) => page,
-                Err(wrong) => return Ok(Err(wrong)),
+                Err(e) if e.kind() == StoreErrorKind::Corrupt => {
+                    return Ok(Err(missing(store, row, self.chain.seq(), head.seq, e).await?));
+                }
+                Err(e) => return Err(e.into()),
             };
             if page.is_empty() {
                 break;
@@ -173,7 +176,7 @@ impl Walk {
         Wrong::event(
             self.chain.seq(),
             format_args!(
-                "its hash is {}, and the head of the run says {}: one of them was changed",
+                "its hash is {}, and the head of the run says {}: it was edited, or what came after it was cut off",
                 self.chain.hash().short(),
                 found.short()
             ),
@@ -233,12 +236,29 @@ impl Walk {
     }
 }
 
-/// Reads a page. What a store itself finds broken is a finding, not a failure to look.
-async fn page(store: &dyn Store, row: &RunRow, after: Seq) -> Result<Result<Vec<StoredEvent>, Wrong>, Fault> {
-    match store.events(row.no, after, EVENTS_PAGE).await {
-        Ok(page) => Ok(Ok(page)),
-        Err(e) if e.kind() == StoreErrorKind::Corrupt => Ok(Err(Wrong::whole(crate::fault::chain(&e)))),
-        Err(e) => Err(e.into()),
+/// What a store says of a journal that it cannot read whole.
+///
+/// A store that walks back from the head gives what stands behind a gap, and nothing before it: the gap is where it
+/// begins to give nothing.
+async fn missing(
+    store: &dyn Store,
+    row: &RunRow,
+    after: Seq,
+    head: Seq,
+    error: StoreError,
+) -> Result<Wrong, Fault> {
+    let (mut unread, mut read) = (after.0, head.0);
+    while unread + 1 < read {
+        let middle = unread.midpoint(read);
+        match store.events(row.no, Seq(middle), 1).await {
+            Ok(_) => read = middle,
+            Err(e) if e.kind() == StoreErrorKind::Corrupt => unread = middle,
+            Err(e) => return Err(e.into()),
+        }
+    }
+    match read > after.0 {
+        true => Ok(Wrong::event(Seq(read), "it is missing, so that what stands before it cannot be found")),
+        false => Ok(Wrong::whole(crate::fault::chain(&error))),
     }
 }
 
@@ -246,11 +266,9 @@ async fn page(store: &dyn Store, row: &RunRow, after: Seq) -> Result<Result<Vec<
 fn named(fault: ChainFault, stored: &StoredEvent) -> Wrong {
     let found = Header::decode(&stored.header).ok().map(|h| h.seq);
     match (&fault.kind, found) {
-        (ChainFaultKind::Number { .. }, Some(found)) if found > fault.seq => {
-            Wrong::event(fault.seq, format_args!("it is missing: event {found} stands in its place"))
-        }
         (ChainFaultKind::Number { .. }, Some(found)) => {
-            Wrong::event(fault.seq, format_args!("event {found} stands in its place: they were reordered"))
+            let what = format_args!("event {found} stands in its place: events were deleted or reordered");
+            Wrong::event(fault.seq, what)
         }
         (ChainFaultKind::Broken, _) if fault.seq > Seq(1) => {
             let before = Seq(fault.seq.0 - 1);

@@ -155,10 +155,10 @@ async fn an_operator_decides_about_doubt() {
 checkout k stuck: the run is stuck
   order rests: it is not known whether it took effect: its body was dropped
     since 2026-01-01T00:00:00Z (0 ms ago); an operator moves it on, with
-      towpath resolve 01111111-1111-1111-1111-111111111101 --step order --done JSON  it took effect, with this output
-      towpath resolve 01111111-1111-1111-1111-111111111101 --step order --not-done   it did not take effect
       towpath retry 01111111-1111-1111-1111-111111111101 --step order                to try again
       towpath skip 01111111-1111-1111-1111-111111111101 --step order                 to go on without it
+      towpath resolve 01111111-1111-1111-1111-111111111101 --step order --done JSON  it took effect, with this output
+      towpath resolve 01111111-1111-1111-1111-111111111101 --step order --not-done   it did not take effect
   worker worker-1 drives it
   verbs that apply: retry, skip, resolve, cancel, abandon
 ");
@@ -176,10 +176,10 @@ async fn an_operator_decides_when_the_world_cannot_tell() {
 checkout k stuck: the run is stuck
   order rests: it cannot be told whether it took effect: no answer
     since 2026-01-01T00:01:00Z (0 ms ago); an operator moves it on, with
-      towpath resolve 01111111-1111-1111-1111-111111111101 --step order --done JSON  it took effect, with this output
-      towpath resolve 01111111-1111-1111-1111-111111111101 --step order --not-done   it did not take effect
       towpath retry 01111111-1111-1111-1111-111111111101 --step order                to try again
       towpath skip 01111111-1111-1111-1111-111111111101 --step order                 to go on without it
+      towpath resolve 01111111-1111-1111-1111-111111111101 --step order --done JSON  it took effect, with this output
+      towpath resolve 01111111-1111-1111-1111-111111111101 --step order --not-done   it did not take effect
   worker worker-1 drives it
   verbs that apply: retry, skip, resolve, cancel, abandon
 ");
@@ -194,11 +194,11 @@ async fn somebody_took_over() {
 checkout k stuck: the run is stuck
   order rests: somebody else changed what it owns; seen: {\"by\":\"bob\"}
     since 2026-01-01T00:00:00Z (0 ms ago); an operator moves it on, with
+      towpath retry 01111111-1111-1111-1111-111111111101 --step order                to try again
+      towpath skip 01111111-1111-1111-1111-111111111101 --step order                 to go on without it
       towpath resolve 01111111-1111-1111-1111-111111111101 --step order --done JSON  it took effect, with this output
       towpath resolve 01111111-1111-1111-1111-111111111101 --step order --not-done   it did not take effect
       towpath handback 01111111-1111-1111-1111-111111111101 --step order             to go on from what is there
-      towpath retry 01111111-1111-1111-1111-111111111101 --step order                to try again
-      towpath skip 01111111-1111-1111-1111-111111111101 --step order                 to go on without it
   worker worker-1 drives it
   verbs that apply: retry, skip, resolve, handback, cancel, abandon
 ");
@@ -235,7 +235,7 @@ checkout k unwinding: the run undoes what it did
   order could not be undone yet
     since 2026-01-01T00:00:00Z (0 ms ago); it goes on at 2026-01-01T00:00:30Z (in 30 s)
   worker worker-1 drives it
-  verbs that apply: pause, cancel, abandon
+  verbs that apply: pause, cancel --no-unwind, abandon
 "
     );
 }
@@ -253,7 +253,7 @@ checkout k stuck: the run undoes what it did
       towpath resolve 01111111-1111-1111-1111-111111111101 --step order --done null  it is undone
       towpath resolve 01111111-1111-1111-1111-111111111101 --step order --not-done   it is not undone
   worker worker-1 drives it
-  verbs that apply: retry, skip, resolve, cancel, abandon
+  verbs that apply: retry, skip, resolve, cancel --no-unwind, abandon
 ");
 }
 
@@ -268,10 +268,12 @@ async fn undoing_that_is_asked_about() {
 checkout k stuck: the run undoes what it did
   order asks whether to be undone
     since 2026-01-01T00:00:00Z (0 ms ago); an operator moves it on, with
-      towpath retry 01111111-1111-1111-1111-111111111101 --step order  to undo it
-      towpath skip 01111111-1111-1111-1111-111111111101 --step order   to leave in place what it did
+      towpath retry 01111111-1111-1111-1111-111111111101 --step order                to undo it
+      towpath skip 01111111-1111-1111-1111-111111111101 --step order                 to leave in place what it did
+      towpath resolve 01111111-1111-1111-1111-111111111101 --step order --done null  it is undone
+      towpath resolve 01111111-1111-1111-1111-111111111101 --step order --not-done   it is not undone
   worker worker-1 drives it
-  verbs that apply: retry, skip, resolve, cancel, abandon
+  verbs that apply: retry, skip, resolve, cancel --no-unwind, abandon
 "
     );
 }
