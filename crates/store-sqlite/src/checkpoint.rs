@@ -1,9 +1,9 @@
 //! Writing the log back into the database, beside the commits.
 //!
 //! A pass on a connection and thread of its own copies what is in the log while others commit (PASSIVE). Under a writer
-//! that never pauses it never catches up, and a log that is not caught up with never begins anew; so when the log has
-//! grown to several passes, the writer itself copies the little that is left, between two commits. When nothing is
-//! committed for a while the log is emptied (TRUNCATE).
+//! that never pauses it never catches up, and a log that is not caught up with never begins anew; so after each pass the
+//! writer itself copies the little that came meanwhile, between two commits. Then the log begins anew, in place: a file
+//! that does not grow is flushed faster. When nothing is committed for a while the log is emptied (TRUNCATE).
 
 use crate::{Options, open, paths::Paths, stats::Counters};
 use rusqlite::Connection;
@@ -19,9 +19,6 @@ use std::{
 /// Pages of a log after which a pass is due: 4 MiB.
 const PASS: u32 = 1_024;
 
-/// Pages of a log after which the writer helps: 16 MiB.
-const HELP: u32 = 4 * PASS;
-
 /// How long nothing is committed before the log is emptied; longer each time that others are in the way.
 const IDLE: Duration = Duration::from_secs(1);
 const IDLE_MOST: Duration = Duration::from_secs(64);
@@ -30,9 +27,8 @@ const IDLE_MOST: Duration = Duration::from_secs(64);
 pub(crate) struct LogSize {
     /// Pages in the log, told by SQLite with each commit.
     pages: Arc<AtomicU32>,
-    /// Pages at the last pass that was asked for, and at the last one of our own.
+    /// Pages at the last pass that was asked for.
     asked_at: u32,
-    helped_at: u32,
     thread: Arc<Checkpointer>,
 }
 
@@ -49,6 +45,8 @@ pub(crate) struct Checkpointer {
 #[derive(Debug, Default)]
 struct State {
     is_due: bool,
+    /// Whether a pass was made that the writer has not finished.
+    is_passed: bool,
     is_over: bool,
     /// Whether there may be something in the log.
     is_used: bool,
@@ -61,7 +59,7 @@ struct State {
 
 impl LogSize {
     pub(crate) fn new(thread: Arc<Checkpointer>) -> Self {
-        LogSize { pages: Arc::default(), asked_at: 0, helped_at: 0, thread }
+        LogSize { pages: Arc::default(), asked_at: 0, thread }
     }
 
     /// Has a connection tell the size of the log.
@@ -77,19 +75,15 @@ impl LogSize {
     pub(crate) fn committed(&mut self, connection: &Connection, counters: &Counters) {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages < self.asked_at {
-            (self.asked_at, self.helped_at) = (0, 0);
+            self.asked_at = 0;
         }
         let is_due = pages >= self.asked_at + PASS;
-        self.thread.committed(is_due);
         if is_due {
             self.asked_at = pages;
         }
-        if pages >= HELP.max(self.helped_at + PASS) {
-            self.helped_at = pages;
-            // When a reader or the other connection is in the way, the next one will do.
-            if pass(connection, "PASSIVE").is_ok() {
-                counters.checkpoints.add(1);
-            }
+        // When a reader is in the way, the next time will do.
+        if self.thread.committed(is_due) && pass(connection, "PASSIVE").is_ok() {
+            counters.checkpoints.add(1);
         }
     }
 }
@@ -109,22 +103,25 @@ impl Checkpointer {
         Arc::new(Checkpointer { state: Mutex::default(), changed: Condvar::new(), paths, options, counters })
     }
 
-    fn committed(self: &Arc<Self>, is_due: bool) {
+    /// Notes a commit; whether the writer is to finish a pass.
+    fn committed(self: &Arc<Self>, is_due: bool) -> bool {
         let mut state = self.lock();
+        let is_passed = std::mem::take(&mut state.is_passed);
         state.commits += 1;
         state.tries = 0;
         state.is_due |= is_due;
         if state.is_used && !is_due {
-            return;
+            return is_passed;
         }
         state.is_used = true;
         if state.thread.is_none() && !state.is_over {
             let this = self.clone();
             let thread = thread::Builder::new().name("towpath-checkpoint".to_owned());
-            // Without a thread the writer's own passes remain.
             state.thread = thread.spawn(move || this.run()).ok();
         }
         self.changed.notify_one();
+        // Without a thread the writer has to do all of it.
+        is_passed || (is_due && state.thread.is_none())
     }
 
     fn run(&self) {
@@ -136,8 +133,10 @@ impl Checkpointer {
             let Some(connection) = &connection else { continue };
             let is_done = pass(connection, mode).unwrap_or(false);
             self.counters.checkpoints.add(1);
-            if mode == "TRUNCATE" && !is_done {
-                let mut state = self.lock();
+            let mut state = self.lock();
+            if mode == "PASSIVE" {
+                state.is_passed = true;
+            } else if !is_done {
                 state.is_used = true;
                 state.tries += 1;
             }

@@ -61,7 +61,10 @@ impl Committer {
     /// failure would be theirs as well.
     pub(crate) fn commit(&mut self, mut batch: Vec<Box<dyn Write>>) {
         match self.attempt(&mut batch) {
-            Ok(()) => batch.into_iter().for_each(Write::finish),
+            Ok(()) => {
+                batch.into_iter().for_each(Write::finish);
+                self.log.committed(&self.connection, &self.counters);
+            }
             Err(error) if batch.len() > 1 && kind(&error) != StoreErrorKind::Unavailable => {
                 for write in batch {
                     self.commit(vec![write]);
@@ -83,7 +86,6 @@ impl Committer {
         } else {
             self.counters.commits.add(1);
             self.counters.writes.add(batch.len() as u64);
-            self.log.committed(&self.connection, &self.counters);
         }
         done
     }

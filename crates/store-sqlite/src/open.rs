@@ -46,9 +46,12 @@ fn refused(what: &'static str) -> StoreError {
 /// touched. The database is never opened by any means but SQLite: closing a second descriptor of it would drop the
 /// locks that this process holds.
 fn probe(paths: &Paths) -> Result<(), StoreError> {
+    /// The smallest page. SQLite takes a shorter file for an empty database, and would write over it.
+    const PAGE: u64 = 512;
     match paths.database.metadata() {
-        Ok(file) if file.len() > 0 => {}
-        Ok(_) => return Ok(()),
+        Ok(file) if file.len() == 0 => return Ok(()),
+        Ok(file) if file.len() < PAGE => return Err(refused("a file that is no database")),
+        Ok(_) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(io(OPERATION, e)),
     }
