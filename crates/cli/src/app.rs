@@ -159,3 +159,47 @@ pub(crate) async fn run_on(app: App, args: &str) -> (u8, String, String) {
     let code = execute(app, args, out).await;
     (code, to.text(), errors.text())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixture::{World, step},
+        out::Kept,
+    };
+    use std::io::{self, Write};
+
+    /// A pipe that nobody reads any more.
+    struct Unread;
+
+    impl Write for Unread {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn output_that_nobody_reads_is_no_error() {
+        let mut world = World::new().await;
+        world.start("checkout", "k", vec![step("build")]).await;
+        for args in [&["towpath", "runs"][..], &["towpath", "show", "k"], &["towpath", "--help"]] {
+            let errors = Kept::default();
+            let out = Out::to(Box::new(Unread), Box::new(errors.clone()));
+            let args = args.iter().map(OsString::from).collect();
+            let code = execute(App::stock().on(world.store.clone()), args, out).await;
+            assert_eq!((code, errors.text()), (0, String::new()));
+        }
+    }
+
+    #[test]
+    fn the_command_is_spelled_as_it_was_called() {
+        for (called, name) in [("/usr/bin/shop.deploy", "shop.deploy"), ("towpath", "towpath")] {
+            assert_eq!(binary(&[called.into()]), name);
+        }
+        assert_eq!(binary(&[]), "towpath");
+    }
+}

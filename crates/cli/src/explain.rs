@@ -39,6 +39,9 @@ struct Why {
     unread: usize,
     /// Why its journal cannot be folded.
     unfolded: Option<String>,
+    /// Whether nothing new begins, whatever is due.
+    #[serde(skip)]
+    held: bool,
 }
 
 /// One thing that a run waits for, as JSON.
@@ -110,6 +113,7 @@ impl Why {
             driving: driving(row, unread, now, spelling),
             unread,
             unfolded: story.state.as_ref().err().cloned(),
+            held: state.is_some_and(|s| s.is_paused() || s.is_full()),
         }
     }
 
@@ -124,7 +128,7 @@ impl Why {
             text.push_str(&format!("  its journal cannot be folded: {why}\n"));
         }
         for wait in &self.waits {
-            wait.text(&mut text, row.listing.status == Status::Paused, now, paint);
+            wait.text(&mut text, self.held, now, paint);
         }
         if row.listing.status != Status::Settled {
             text.push_str(&format!("  {}\n", self.driving));
@@ -137,14 +141,14 @@ impl Why {
 }
 
 impl WaitLine {
-    fn text(&self, text: &mut String, is_paused: bool, now: Timestamp, paint: Paint) {
+    fn text(&self, text: &mut String, is_held: bool, now: Timestamp, paint: Paint) {
         let step =
             self.step.as_ref().map(|s| format!("{} ", paint.text(Tone::Strong, s))).unwrap_or_default();
         text.push_str(&format!("  {step}{}\n    since {}", self.what, when::at_and_ago(self.since_at, now)));
         let mover = match (self.mover, self.time) {
             ("worker", _) => "a worker moves it on".to_owned(),
-            // Time goes on under a pause, and what it leads to waits.
-            ("time", Some(at)) if is_paused => format!("its time comes at {}", when::at_and_ago(at, now)),
+            // Timers run on, and what they lead to waits.
+            ("time", Some(at)) if is_held => format!("its time comes at {}", when::at_and_ago(at, now)),
             ("time", Some(at)) => format!("it goes on at {}", when::at_and_ago(at, now)),
             ("signal", Some(at)) => format!("it goes on at {}, or with", when::at_and_ago(at, now)),
             ("signal", None) => "it goes on with".into(),

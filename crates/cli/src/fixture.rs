@@ -64,7 +64,7 @@ pub(crate) fn json(text: &str) -> Json {
 /// A store with a clock that stands still, and a worker in it.
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<dyn Store>,
     started: u8,
 }
 
@@ -75,7 +75,11 @@ fn worker() -> WorkerId {
 impl World {
     pub(crate) async fn new() -> Self {
         let clock = Arc::new(ManualClock::default());
-        let store = Arc::new(MemoryStore::new(clock.clone()));
+        World::on(Arc::new(MemoryStore::new(clock.clone())), clock).await
+    }
+
+    /// A store of another kind, that goes by this clock.
+    pub(crate) async fn on(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Self {
         store.register(&worker(), Duration::from_secs(1 << 30)).await.unwrap();
         World { clock, store, started: 0 }
     }
@@ -173,7 +177,7 @@ pub(crate) fn record(pipeline: &str, steps: Vec<StepRecord>) -> PlanRecord {
 /// A run that a test drives.
 pub(crate) struct Driven {
     clock: Arc<ManualClock>,
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) no: RunNo,
     epoch: Epoch,
     pub(crate) state: RunState,
@@ -311,6 +315,19 @@ impl Driven {
         transition.events.push(sealed.stored);
         transition.head_hash = self.chain.hash();
         self.store.commit(vec![transition]).await.unwrap().remove(0).unwrap();
+    }
+
+    /// Has a step save so many values.
+    pub(crate) async fn saved(&mut self, step: &str, times: u64) {
+        for from in (0..times).step_by(10_000) {
+            let mut events = Vec::new();
+            for _ in from..times.min(from + 10_000) {
+                let step = StepId::new(step).unwrap();
+                let input = Input::Checkpoint { step, undoing: false, value: json("1").into() };
+                events.extend(self.state.take(input, self.now()).unwrap());
+            }
+            self.commit(events, Vec::new()).await;
+        }
     }
 
     /// Gives the run back, as a driver does that has nothing to do.

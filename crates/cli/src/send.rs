@@ -233,13 +233,14 @@ impl Asked<'_> {
                 }
             }
         }
-        Ok(match () {
-            () if kept.is_some() => Some(Answer::Kept),
-            () if is_over => Some(self.settled(store).await?),
-            // It was read, and what it led to cannot be told from the journal.
-            () if is_read => Some(Answer::Accepted(String::new())),
-            () => None,
-        })
+        if kept.is_some() {
+            return Ok(Some(Answer::Kept));
+        }
+        if is_over {
+            return self.settled(store).await.map(Some);
+        }
+        // When it was read, and what it led to cannot be told from the journal, it was followed all the same.
+        Ok(is_read.then(|| Answer::Accepted(String::new())))
     }
 
     async fn is_unread(&self, store: &dyn Store, no: RunNo) -> Result<bool, Fault> {

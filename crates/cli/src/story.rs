@@ -1,14 +1,14 @@
 //! A run as its journal tells it: folded by the machine, from the plan that is stored, without any kinds.
 
-use crate::fault::Fault;
+use crate::fault::{self, Fault};
 use std::{collections::BTreeMap, sync::Arc};
 use towpath::{
     machine::{Plan, RunState},
     model::{
-        Actor, Aftermath, Attempt, Digest, Event, Failure, Header, PlanRecord, RunStarted, Seq, StepId,
+        Actor, Aftermath, Attempt, Chain, Digest, Event, Failure, Header, PlanRecord, RunStarted, StepId,
         StoredEvent, Then, Timestamp,
     },
-    store::{RunRow, Store},
+    store::{RunRow, Store, StoreErrorKind},
 };
 
 /// Events read at once.
@@ -56,60 +56,62 @@ pub(crate) struct Tried {
 }
 
 impl Story {
-    /// Reads a run's journal.
+    /// Reads a run's journal, up to the first event that cannot be believed or folded.
     pub(crate) async fn read(store: &dyn Store, row: &RunRow) -> Result<Story, Fault> {
         let mut story = Story {
             start: None,
             state: Err("its journal is empty".into()),
             steps: BTreeMap::new(),
             aftermath: None,
-            events: 0,
+            events: store.head(row.no).await?.seq.0,
         };
+        let mut chain = Chain::new(row.run);
         loop {
-            let page = store.events(row.no, Seq(story.events), EVENTS_PAGE).await?;
+            let page = match store.events(row.no, chain.seq(), EVENTS_PAGE).await {
+                Ok(page) => page,
+                Err(e) if e.kind() == StoreErrorKind::Corrupt => {
+                    story.state = Err(fault::chain(&e));
+                    return Ok(story);
+                }
+                Err(e) => return Err(e.into()),
+            };
             if page.is_empty() {
                 return Ok(story);
             }
             for stored in &page {
-                story.events += 1;
-                match decode(stored) {
+                let read = open(&mut chain, stored);
+                let taken = match read {
                     Ok((header, event)) => story.take(store, row, &header, event).await?,
-                    Err(why) => story.spoil(why),
+                    Err(why) => Err(why),
+                };
+                if let Err(why) = taken {
+                    story.state = Err(why);
+                    return Ok(story);
                 }
             }
         }
     }
 
+    /// Takes the next event, or says why it cannot be folded.
     async fn take(
         &mut self,
         store: &dyn Store,
         row: &RunRow,
         header: &Header,
         event: Event,
-    ) -> Result<(), Fault> {
+    ) -> Result<Result<(), String>, Fault> {
         if let Event::RunStarted(e) = &event {
-            self.state = match plan(store, e).await? {
-                Ok(plan) => Ok(RunState::new(row.run, Arc::new(plan))),
-                Err(why) => Err(why),
-            };
             self.start = Some((e.clone(), header.actor.clone()));
+            self.state = plan(store, e).await?.map(|plan| RunState::new(row.run, Arc::new(plan)));
         }
         let folded = match &mut self.state {
             Ok(state) => state.apply(header.seq, header.time, &event).map_err(|e| e.to_string()),
-            Err(_) => Ok(()),
+            Err(why) => Err(why.clone()),
         };
-        if let Err(why) = folded {
-            self.spoil(why);
+        if folded.is_ok() {
+            self.tell(header, event);
         }
-        self.tell(header, event);
-        Ok(())
-    }
-
-    /// The journal cannot be folded from here. The first reason is the one that counts.
-    fn spoil(&mut self, why: String) {
-        if self.state.is_ok() || self.events == 1 {
-            self.state = Err(why);
-        }
+        Ok(folded)
     }
 
     fn step(&mut self, id: &StepId) -> &mut StepStory {
@@ -150,9 +152,9 @@ impl Story {
     }
 }
 
-/// An event's header and what it says, or why that cannot be read.
-pub(crate) fn decode(stored: &StoredEvent) -> Result<(Header, Event), String> {
-    let header = Header::decode(&stored.header).map_err(|e| e.to_string())?;
+/// Checks that an event is the next of its chain, and reads it.
+fn open(chain: &mut Chain, stored: &StoredEvent) -> Result<(Header, Event), String> {
+    let header = chain.verify(stored).map_err(|e| e.to_string())?;
     let at = header.seq;
     let payload = stored.payload.as_ref().ok_or_else(|| format!("event {at}: its payload was redacted"))?;
     let event = Event::decode(header.kind, payload).map_err(|e| format!("event {at}: {e}"))?;

@@ -1,10 +1,9 @@
 //! An event in one line.
 
+use crate::when;
 use towpath::model::{
     Answer, DoneBy, Doubt, Event, Payload, ResolveAs, SkipWhy, StepId, Then, Verb, WaitOver, WaitStarted,
 };
-
-use crate::when;
 
 /// Most characters of a value in a line.
 const VALUE: usize = 72;

@@ -4,7 +4,14 @@
 //! the run says, that what was redacted was redacted by an event, that the plan and every blob have their digests, and
 //! that the run's row names the run that the journal began.
 
-use crate::{args::Verify, cx::Cx, fault::Fault, find, out::Tone, story::EVENTS_PAGE};
+use crate::{
+    args::Verify,
+    cx::Cx,
+    fault::{self, Fault},
+    find,
+    out::Tone,
+    story::EVENTS_PAGE,
+};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use towpath::{
@@ -256,10 +263,10 @@ async fn missing(
             Err(e) => return Err(e.into()),
         }
     }
-    match read > after.0 {
-        true => Ok(Wrong::event(Seq(read), "it is missing, so that what stands before it cannot be found")),
-        false => Ok(Wrong::whole(crate::fault::chain(&error))),
+    if read <= after.0 {
+        return Ok(Wrong::whole(fault::chain(&error)));
     }
+    Ok(Wrong::event(Seq(read), "it is missing, so that what stands before it cannot be found"))
 }
 
 /// A fault of the chain, with the name of what was done where that can be told.

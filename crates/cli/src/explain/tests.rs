@@ -376,3 +376,64 @@ async fn a_document_has_stable_names() {
     });
     assert_eq!(document, expected);
 }
+
+#[tokio::test]
+async fn full() {
+    let (world, mut run) = one(step("build")).await;
+    run.saved("build", 49_998).await;
+    run.failed("build", FailureKind::Transient, "no answer").await;
+    run.release().await;
+    assert_eq!(
+        explained(&world).await,
+        "\
+checkout k stuck: the run is stuck
+  build is to be tried again after: no answer
+    since 2026-01-01T00:00:00Z (0 ms ago); its time comes at 2026-01-01T00:00:30Z (in 30 s)
+  the journal is full
+    since 2026-01-01T00:00:00Z (0 ms ago); an operator moves it on, with
+      towpath cancel 01111111-1111-1111-1111-111111111101                 to stop, and undo what it did
+      towpath abandon 01111111-1111-1111-1111-111111111101 --reason TEXT  to give it up; what it did stays
+  nobody drives it now: nothing is due until something comes to its inbox
+  verbs that apply: cancel, abandon
+"
+    );
+}
+
+#[tokio::test]
+async fn cancelled_while_something_runs() {
+    let (world, mut run) = one(effect("order")).await;
+    run.verb(Verb::Cancel { unwind: true }).await;
+    assert_eq!(
+        explained(&world).await,
+        "\
+checkout k unwinding: the run comes to a stop: what still runs is asked to end
+  order is asked to stop, attempt 1
+    since 2026-01-01T00:00:00Z (0 ms ago); a worker moves it on
+  worker worker-1 drives it
+  verbs that apply: pause, cancel --no-unwind, abandon
+"
+    );
+}
+
+#[tokio::test]
+async fn waiting_for_two_things() {
+    let mut world = World::new().await;
+    let mut run = world.start("checkout", "k", vec![step("bake"), step("order")]).await;
+    run.wait("bake", "bake-25", None, Some(600)).await;
+    run.failed("order", FailureKind::NeedsOperator, "the quota is used up").await;
+    run.release().await;
+    assert_eq!(
+        explained(&world).await,
+        "\
+checkout k stuck: the run is stuck
+  bake sleeps (bake-25)
+    since 2026-01-01T00:00:00Z (0 ms ago); it goes on at 2026-01-01T00:10:00Z (in 10 min)
+  order rests: the quota is used up
+    since 2026-01-01T00:00:00Z (0 ms ago); an operator moves it on, with
+      towpath retry 01111111-1111-1111-1111-111111111101 --step order  to try again
+      towpath skip 01111111-1111-1111-1111-111111111101 --step order   to go on without it
+  nobody drives it now: a worker takes it up at 2026-01-01T00:10:00Z (in 10 min), or a `towpath tick` after it
+  verbs that apply: retry, skip, cancel, abandon
+"
+    );
+}

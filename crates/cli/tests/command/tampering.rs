@@ -25,6 +25,12 @@ async fn a_payload_that_was_edited() {
     let shell = journal().await;
     shell.tamper("UPDATE events SET payload = CAST(replace(payload, '4f2c', '9a1b') AS BLOB) WHERE seq = 3");
     found(&shell, Some(3), "event 3: its payload was edited; the 2 events before are");
+    let shown = shell.run(&["show", "k"]);
+    assert!(
+        shown.out.contains("its 4 events cannot be folded: event 3: its payload was changed"),
+        "{}",
+        shown.out
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,6 +68,8 @@ async fn an_event_that_was_deleted() {
         let shell = journal().await;
         shell.tamper(&format!("DELETE FROM events WHERE seq = {seq}"));
         found(&shell, Some(seq), &format!("event {seq}: it is missing"));
+        let shown = shell.run(&["show", "k"]);
+        assert!(shown.out.contains("its 4 events cannot be folded: read events: "), "{}", shown.out);
     }
 }
 
