@@ -329,7 +329,10 @@ fn the_page_reader_sees_what_is_there() {
 mod steps {
     use async_trait::async_trait;
     use serde::{Deserialize, Serialize};
-    use std::sync::{Arc, Mutex};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    };
     use towpath::{model::Key, prelude::*, provider::ProviderError};
 
     #[step("shop.smoke/v1", no_effect)]
@@ -410,7 +413,7 @@ mod steps {
 
     /// A router for tests.
     #[derive(Default)]
-    struct Fake(Mutex<u8>);
+    struct Fake(AtomicU8);
 
     impl Provider for Fake {
         fn offer(self: Arc<Self>, to: &mut towpath::Offers<'_>) {
@@ -421,11 +424,11 @@ mod steps {
     #[async_trait]
     impl Router for Fake {
         async fn weight(&self, _service: &str) -> Result<u8, ProviderError> {
-            Ok(*self.0.lock().unwrap())
+            Ok(self.0.load(Ordering::SeqCst))
         }
 
         async fn set_weight(&self, _service: &str, weight: u8, _key: &Key) -> Result<(), ProviderError> {
-            *self.0.lock().unwrap() = weight;
+            self.0.store(weight, Ordering::SeqCst);
             Ok(())
         }
     }
@@ -443,18 +446,18 @@ mod steps {
 
         #[tokio::test]
         async fn undoing_a_shift_leaves_alone_what_somebody_changed() {
-            let router = Arc::new(Fake(Mutex::new(70)));
+            let router = Arc::new(Fake(AtomicU8::new(70)));
             let cx =
                 StepContext::for_test().undoing().with_before(&0).with_provider("router", router.clone());
             let undo = Undo { before: None, output: None, checkpoint: None, ended: towpath::UndoEnded::Done };
             shift_back(&cx, undo, "checkout".into(), 25).await.unwrap();
-            assert_eq!(*router.0.lock().unwrap(), 70);
+            assert_eq!(router.0.load(Ordering::SeqCst), 70);
         }
 
         #[tokio::test]
         async fn a_shift_in_doubt_looks_at_the_world() {
             for (there, said) in [(25, "Done"), (5, "NotDone"), (70, "TakenOver")] {
-                let fake = Fake(Mutex::new(there));
+                let fake = Fake(AtomicU8::new(there));
                 let cx = StepContext::for_test().with_before(&5).with_provider("router", fake);
                 let observed = match shifted(&cx, "checkout".into(), 25).await.unwrap() {
                     Observed::Done(_) => "Done",
