@@ -50,7 +50,7 @@ async fn started(kinds: &[&str]) -> Arc<dyn Store> {
     store
 }
 
-fn with_steps(engine: towpath::engine::Builder) -> towpath::Builder {
+fn with_steps(engine: towpath::engine::Builder) -> towpath::engine::Builder {
     engine.steps(steps![build, refuse, ask, bake])
 }
 
