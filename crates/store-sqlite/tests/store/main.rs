@@ -1,4 +1,9 @@
 //! Tests of the store through its public face, some with a second process.
 
+mod child;
 mod common;
 mod conformance;
+mod crash;
+mod death;
+mod foreign;
+mod leader;
