@@ -21,7 +21,12 @@ impl RunState {
     pub fn take(&mut self, input: Input, now: Timestamp) -> Answered {
         let now = now.max(self.time);
         if self.phase == Phase::Settled {
-            return Ok(Vec::new());
+            return match input {
+                Input::Checkpoint { .. } | Input::Wait { .. } => {
+                    Err(Failure::new(FailureKind::Permanent, "the run has settled"))
+                }
+                _ => Ok(Vec::new()),
+            };
         }
         self.live.driven = true;
         let accepted = self.accept(input, now)?;
@@ -290,7 +295,12 @@ impl RunState {
                     if let Some(last) = &node.last_failure {
                         failure = failure.caused_by(last.to_string());
                     }
-                    let then = self.exhausted(ix);
+                    // Processes that died are no verdict on the step: it rests rather than unwind the run.
+                    let died = matches!(
+                        node.state,
+                        StepState::Running | StepState::InDoubt { ended: Ended::Died, .. }
+                    );
+                    let then = if died { self.rest_or_fail(ix) } else { self.exhausted(ix) };
                     events.push(StepFailed { step: step.clone(), attempt, failure, then }.into());
                 }
                 events

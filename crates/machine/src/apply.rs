@@ -6,9 +6,9 @@ use crate::{
 };
 use std::{fmt, sync::Arc, time::Duration};
 use towpath_model::{
-    Answer, Checkpointed, Doubt, Ended, Event, EventKind, Failure, FailureKind, RunSettled, RunStarted,
-    Section, Seq, SignalKept, SkipWhy, StepDone, StepFailed, StepId, StepInDoubt, StepObserved, StepReset,
-    StepStarted, Then, Timestamp, Verb, VerbAnswered, WaitOver, WaitStarted, Why,
+    Answer, Checkpointed, Doubt, Ended, Event, EventKind, Failure, FailureKind, Outcome, RunSettled,
+    RunStarted, Section, Seq, SignalKept, SkipWhy, StepDone, StepFailed, StepId, StepInDoubt, StepObserved,
+    StepReset, StepStarted, Then, Timestamp, Verb, VerbAnswered, WaitOver, WaitStarted, Why,
 };
 
 /// An event that does not fit the state before it: the run cannot be folded.
@@ -145,7 +145,7 @@ impl RunState {
     fn run_started(&mut self, e: &RunStarted) -> Fold {
         self.values = Arc::new(e.values.clone());
         self.deadline = e.deadline;
-        self.enter_section(Phase::Forward, Section::Main);
+        self.open_section(Section::Main);
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl RunState {
         node.attempt = e.attempt;
         node.tries += 1;
         node.asks = 0;
-        node.doubt = None;
+        (node.doubt, node.taken_over) = (None, None);
         node.before = node.before.take().or_else(|| e.before.clone());
         node.intent = node.intent.or(Some(self.seq));
         if node.within.is_none() {
@@ -186,7 +186,8 @@ impl RunState {
             _ => return Err(illegal("the step is not under way")),
         }
         self.live.observing.remove(&ix);
-        self.nodes[ix as usize].doubt = None;
+        let node = &mut self.nodes[ix as usize];
+        (node.doubt, node.taken_over) = (None, None);
         let state = StepState::Done {
             output: e.output.clone(),
             facts: e.facts.clone(),
@@ -203,8 +204,7 @@ impl RunState {
     fn step_failed(&mut self, e: &StepFailed) -> Fold {
         let ix = self.ix(&e.step)?;
         let forget = match self.node(ix).state {
-            StepState::Running | StepState::InDoubt { .. } => false,
-            StepState::Ready | StepState::Backoff { .. } => false,
+            StepState::Ready | StepState::Running | StepState::Backoff { .. } => false,
             StepState::Parked { .. } => true,
             _ => return Err(illegal("the step is not under way")),
         };
@@ -293,6 +293,9 @@ impl RunState {
         let node = &mut self.nodes[ix as usize];
         node.doubt = (e.answer != Answer::NotDone).then_some(ended);
         node.asks += 1;
+        if let Answer::TakenOver { seen } = &e.answer {
+            node.taken_over = Some(seen.clone());
+        }
         let (active, is_main) = (self.is_active(ix), self.plan.step(ix).section == Section::Main);
         match &e.answer {
             Answer::NotDone if active => self.set_state(ix, StepState::Backoff { at: self.time }),
@@ -485,7 +488,12 @@ impl RunState {
         self.paused = None;
     }
 
+    /// A run that nobody could fold may have been given up wherever it stood, and one that waited superseded.
     fn run_settled(&mut self, e: &RunSettled) -> Fold {
+        let anywhere = matches!(e.outcome, Outcome::Abandoned { .. } | Outcome::Superseded { .. });
+        if self.phase != Phase::Finally && !anywhere {
+            return Err(illegal("the run is not at its end"));
+        }
         self.close_section();
         self.set_phase(Phase::Settled);
         self.outcome = Some(e.outcome.clone());

@@ -203,6 +203,8 @@ impl RunState {
                     let then = self.rest_or_fail(ix);
                     return self.fail_event(events, now, ix, failure, then);
                 }
+                // It may run: that was found when it was new, and what it reads does not change.
+                Err(_) if self.node(ix).state != StepState::Ready => {}
                 Err(found) => {
                     let why = match found {
                         Found::Skipped(of) => SkipWhy::Reads { step: of },

@@ -37,7 +37,7 @@ pub enum Mover {
     Time(Timestamp),
     /// Somebody who sends this signal, or decides about this step.
     Signal {
-        /// The arguments of the command that does it.
+        /// The arguments of the command that does it, joined by spaces and not quoted for a shell.
         command: String,
         /// When time moves it instead.
         or_at: Option<Timestamp>,

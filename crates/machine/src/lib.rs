@@ -24,9 +24,13 @@ mod node;
 mod plan;
 mod sections;
 mod settle;
+#[cfg(test)]
+mod sim;
 mod state;
 mod state_of;
 mod status;
+#[cfg(test)]
+mod tests;
 mod transitions;
 mod unwind;
 mod verbs;
@@ -41,3 +45,4 @@ pub use node::{Node, Waiting};
 pub use plan::{Ix, Plan};
 pub use state::{Leaving, Phase, RunState};
 pub use state_of::{Rest, StepState, StepStateKind, UndoState, UndoStateKind};
+pub use transitions::{Move, PHASE_MOVES, STEP_MOVES, UNDO_MOVES};

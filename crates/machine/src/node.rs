@@ -1,6 +1,6 @@
 //! A step of a run.
 
-use crate::{Rest, StepState, UndoState};
+use crate::{StepState, UndoState};
 use std::collections::BTreeMap;
 use towpath_model::{Attempt, Ended, Failure, Json, Name, Payload, Seq, Timestamp};
 
@@ -17,6 +17,9 @@ pub struct Node {
     pub(crate) last_failure: Option<Failure>,
     /// How the last attempt ended when nobody knows whether it took effect.
     pub(crate) doubt: Option<Ended>,
+    /// What was seen when somebody else had changed what it owns: until it is tried again, or done, it is not undone
+    /// without an operator's word.
+    pub(crate) taken_over: Option<Json>,
     pub(crate) before: Option<Payload>,
     pub(crate) checkpoint: Option<Payload>,
     pub(crate) waits: BTreeMap<Name, Waiting>,
@@ -56,6 +59,7 @@ impl Node {
             intent: None,
             last_failure: None,
             doubt: None,
+            taken_over: None,
             before: None,
             checkpoint: None,
             waits: BTreeMap::new(),
@@ -137,7 +141,7 @@ impl Node {
 
     /// Whether nobody knows if it took effect, or whose effect is there.
     pub(crate) fn is_unclear(&self) -> bool {
-        self.doubt.is_some() || matches!(self.state, StepState::Resting(Rest::TakenOver(_)))
+        self.doubt.is_some() || self.taken_over.is_some()
     }
 
     /// The durable wait at which it is parked.

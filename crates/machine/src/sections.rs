@@ -111,9 +111,14 @@ impl RunState {
         self.phase = phase;
     }
 
-    /// A section has its turn. Costs O(steps), once for each section.
+    /// A section has its turn.
     pub(crate) fn enter_section(&mut self, phase: Phase, section: Section) {
         self.set_phase(phase);
+        self.open_section(section);
+    }
+
+    /// What waits for nothing may start. Costs O(steps), once for each section.
+    pub(crate) fn open_section(&mut self, section: Section) {
         let plan = self.plan.clone();
         work(plan.len());
         for ix in plan.section(section) {

@@ -77,16 +77,16 @@ impl RunState {
     }
 
     fn undo_begin(&mut self, ix: Ix) {
-        match &self.node(ix).state {
-            StepState::InDoubt { answered: false, .. } => {
-                self.set_undo(ix, UndoState::Observing);
-                self.ask_world(ix);
-            }
-            StepState::Resting(rest @ Rest::TakenOver(_)) => {
-                let failure = Failure::new(FailureKind::NeedsOperator, rest.to_string());
-                self.set_undo(ix, UndoState::Stuck { failure });
-            }
-            _ => self.set_undo(ix, UndoState::Ready),
+        let node = self.node(ix);
+        if matches!(node.state, StepState::InDoubt { answered: false, .. }) {
+            self.set_undo(ix, UndoState::Observing);
+            self.ask_world(ix);
+        } else if let Some(seen) = &node.taken_over {
+            let text = Rest::TakenOver(seen.clone()).to_string();
+            let failure = Failure::new(FailureKind::NeedsOperator, text);
+            self.set_undo(ix, UndoState::Stuck { failure });
+        } else {
+            self.set_undo(ix, UndoState::Ready);
         }
     }
 

@@ -13,3 +13,9 @@ pub(crate) fn work(n: usize) {
     #[cfg(not(test))]
     let _ = n;
 }
+
+/// What was counted since the last call, in this thread.
+#[cfg(test)]
+pub(crate) fn take() -> usize {
+    DONE.with(|done| done.replace(0))
+}

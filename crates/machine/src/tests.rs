@@ -1,0 +1,13 @@
+//! The rules that a run keeps, each as a test with the rule as its name.
+
+mod cost;
+mod coverage;
+mod doubt;
+mod explanations;
+mod fuzz;
+mod limits;
+mod rules;
+mod skips;
+mod unwinding;
+mod verbs;
+mod waits;
