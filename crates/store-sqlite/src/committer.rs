@@ -167,3 +167,6 @@ fn busy() -> rusqlite::Error {
     let failure = ffi::Error { code: ErrorCode::DatabaseBusy, extended_code: ffi::SQLITE_BUSY };
     rusqlite::Error::SqliteFailure(failure, None)
 }
+
+#[cfg(test)]
+mod tests;

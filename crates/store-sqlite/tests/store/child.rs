@@ -78,6 +78,8 @@ fn serves() {
         Ok("commit") => crate::crash::commit_for_ever(&database),
         Ok("insert") => crate::foreign::insert(&database),
         Ok("live") => crate::death::live(&database),
+        #[cfg(target_os = "linux")]
+        Ok("watch") => crate::upkeep::watch_and_stop(&database),
         role => panic!("{role:?} is no role"),
     }
 }

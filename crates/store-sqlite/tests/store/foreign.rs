@@ -28,9 +28,9 @@ pub(crate) fn insert(database: &Path) {
     }
 }
 
-/// Latencies of a child's inserts, while this process commits on eight threads without a pause.
+/// Latencies of a child's inserts, while this process commits on four threads without a pause.
 fn beside_a_saturated_store(store: &SqliteStore, round: u64, database: &Path) -> Outcome<Vec<Duration>> {
-    const DRIVERS: u64 = 8;
+    const DRIVERS: u64 = 4;
     let is_over = AtomicBool::new(false);
     let worker = block_on(register(store, &format!("engine-{round}")))?;
     thread::scope(|scope| {
@@ -40,7 +40,7 @@ fn beside_a_saturated_store(store: &SqliteStore, round: u64, database: &Path) ->
                 let start = Run::start(store, worker, round * DRIVERS + n);
                 let mut run = block_on(start).expect("the run starts");
                 while !is_over.load(Ordering::Relaxed) {
-                    let batch = (0..8).map(|_| run.append(2)).collect();
+                    let batch = (0..4).map(|_| run.append(2)).collect();
                     let answers = block_on(store.commit(batch)).expect("the commit is answered");
                     assert!(answers.iter().all(Result::is_ok));
                 }

@@ -7,3 +7,4 @@ mod crash;
 mod death;
 mod foreign;
 mod leader;
+mod upkeep;
