@@ -1,25 +1,25 @@
 //! The floor: rows of the same sizes as the engine writes, appended by one thread with nothing around it.
 
+use crate::BoxError;
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::{path::Path, time::Instant};
-use crate::BoxError;
 
 /// Bytes of one transition's rows, as the engine writes them: measured from a journal.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// Events in one transition.
-    pub events: usize,
+    pub(crate) events: usize,
     /// Bytes of an event's header.
-    pub header: usize,
+    pub(crate) header: usize,
     /// Bytes of an event's payload, on the average.
-    pub payload: usize,
+    pub(crate) payload: usize,
 }
 
 /// Transitions per second, committed one by one or in groups.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn transitions_per_second(
+pub(crate) fn transitions_per_second(
     folder: &Path,
     full: bool,
     rows: Rows,
@@ -39,8 +39,9 @@ pub fn transitions_per_second(
     while done < total {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut event =
-                tx.prepare_cached("INSERT INTO events(run_no, seq, prev_id, header, payload) VALUES(?,?,?,?,?)")?;
+            let mut event = tx.prepare_cached(
+                "INSERT INTO events(run_no, seq, prev_id, header, payload) VALUES(?,?,?,?,?)",
+            )?;
             let mut head = tx.prepare_cached(
                 "UPDATE heads SET seq = seq + ?, head_id = ?, head_hash = ? WHERE run_no = ? AND seq = ? AND epoch = 1",
             )?;

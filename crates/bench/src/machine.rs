@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 /// Processor time that this process has used, in user and in system mode, by `/proc/self/stat` (proc_pid_stat(5)).
-pub fn cpu() -> Duration {
+pub(crate) fn cpu() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The second field may hold blanks; it ends with the last parenthesis.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
@@ -16,14 +16,14 @@ pub fn cpu() -> Duration {
 ///
 /// `/proc/diskstats` counts flush requests in its 18th statistic (Documentation/admin-guide/iostats.rst). Flushes of
 /// other processes count too, so the machine has to be quiet.
-pub struct Flushes {
+pub(crate) struct Flushes {
     device: Option<(u64, u64)>,
     start: u64,
 }
 
 impl Flushes {
     /// Begins to count.
-    pub fn begin(folder: &Path) -> Self {
+    pub(crate) fn begin(folder: &Path) -> Self {
         let device = fs::metadata(folder).ok().map(|m| m.dev()).map(|dev| (major(dev), minor(dev)));
         let mut this = Flushes { device, start: 0 };
         this.start = this.now().unwrap_or(0);
@@ -31,7 +31,7 @@ impl Flushes {
     }
 
     /// Flushes since the beginning; `None` when the disk does not count them.
-    pub fn count(&self) -> Option<u64> {
+    pub(crate) fn count(&self) -> Option<u64> {
         self.now().map(|now| now - self.start)
     }
 

@@ -63,4 +63,9 @@ pub use towpath_store_sqlite as store_sqlite;
 pub use towpath_step::__private;
 pub use towpath_step::*;
 
+pub use towpath_engine::{
+    Builder, DriveReport, Engine, EngineError, EngineErrorKind, EnvSecrets, Explanation, Health, IntoRunKey,
+    Run, SecretSource, Settled, Start, Until, Update, Updates,
+};
+
 pub mod prelude;

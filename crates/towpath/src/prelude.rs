@@ -1,5 +1,6 @@
 //! What nearly every user of the library needs: `use towpath::prelude::*`.
 
+pub use towpath_engine::{Engine, Run, Settled, Until};
 pub use towpath_model::{RetryPolicy, RunKey};
 pub use towpath_step::{
     Condition, Handle, Input, IntoInput, Observed, Output, Params, Pipeline, Plan, PlanErrors, Provider,

@@ -125,9 +125,15 @@ async fn unstick(cx: &StepContext, _undo: Undo<String>, _what: String) -> Result
     effect(cx, "undo", "stick", true)
 }
 
+/// Says that repeating is harmless, which is not so: the proof has to find it out.
+#[step("crash.lie/v1", idempotent)]
+pub async fn lie(cx: &StepContext) -> Result<(), StepError> {
+    effect(cx, "run", "order", false)
+}
+
 /// All kinds of the sample plans.
 pub fn kinds() -> Steps {
-    steps![put, order, bake, gate, fail, sticky]
+    steps![put, order, bake, gate, fail, sticky, lie]
 }
 
 /// The sample plans, by name.
@@ -174,6 +180,7 @@ pub fn plan(name: &str) -> Result<Plan<()>, Box<dyn std::error::Error>> {
             let d = p.step("d", put::of(&a));
             p.step("bad", fail::of(&c)).after(&d);
         }
+        "liar" => drop(p.step("lie", lie::of())),
         other => return Err(format!("there is no sample plan {other:?}: take one of {NAMES:?}").into()),
     }
     Ok(p.build()?.plan()?)

@@ -1,0 +1,1 @@
+//! Programs to start from: `cargo run --example hello`. Each is run by the tests.

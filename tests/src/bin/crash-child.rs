@@ -1,0 +1,49 @@
+//! The processes of the crash proof: `ledger FILE`, or `drive DB PLAN LEDGER-PORT [SEQ SIDE]`.
+
+use std::{path::PathBuf, process::ExitCode};
+use towpath::model::Seq;
+use towpath_testkit::{Aim, Side};
+use towpath_tests::crash::{
+    child::{Orders, drive, tell},
+    ledger,
+};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args[..] {
+        ["ledger", file] => ledger::serve(file.as_ref(), |port| tell(&port.to_string())).map_err(Into::into),
+        ["drive", db, plan, port] => go(db, plan, port, None),
+        ["drive", db, plan, port, seq, side] => go(db, plan, port, Some((seq, side))),
+        _ => Err("want: ledger FILE, or drive DB PLAN LEDGER-PORT [SEQ before|after]".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("error {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn go(
+    db: &str,
+    plan: &str,
+    port: &str,
+    aim: Option<(&str, &str)>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let aim = match aim {
+        None => None,
+        Some((seq, side)) => Some(Aim {
+            seq: Seq(seq.parse()?),
+            side: match side {
+                "before" => Side::Before,
+                "after" => Side::After,
+                other => return Err(format!("{other:?} is no side: want before or after").into()),
+            },
+        }),
+    };
+    let orders = Orders { db: PathBuf::from(db), plan: plan.to_owned(), ledger: port.parse()?, aim };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(drive(orders))
+}

@@ -1,0 +1,109 @@
+//! The process that drives one run, and stops dead where it is told to.
+
+use super::plans::{LedgerWorld, kinds, plan};
+use std::{
+    error::Error,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use towpath::{
+    Engine,
+    model::{RunId, Status},
+    store::Store,
+    store_sqlite::{Options, SqliteStore},
+};
+use towpath_testkit::{Aim, Fault, FaultStore};
+
+/// A child that lives longer hangs: no sample plan takes a tenth of it.
+const LIFETIME_MAX: Duration = Duration::from_secs(60);
+
+/// What a child is told.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// The journal.
+    pub db: PathBuf,
+    /// Name of the sample plan.
+    pub plan: String,
+    /// Port of the ledger.
+    pub ledger: u16,
+    /// Where to stop dead.
+    pub aim: Option<Aim>,
+}
+
+/// Opens a journal as the children do.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open(db: &Path) -> Result<Arc<dyn Store>, Box<dyn Error + Send + Sync>> {
+    Ok(Arc::new(SqliteStore::open(db, Options::default())?))
+}
+
+/// Tells the parent something, one line each.
+///
+/// # Panics
+/// When the parent is gone: a child does not outlive it.
+pub fn tell(line: &str) {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).expect("the parent reads what its child tells");
+}
+
+/// Starts the run, or goes on with it, and tells the parent how it stands until it has settled.
+///
+/// # Errors
+/// When the engine cannot be started or does not settle the run.
+pub async fn drive(orders: Orders) -> Result<(), Box<dyn Error + Send + Sync>> {
+    std::thread::spawn(|| {
+        std::thread::park_timeout(LIFETIME_MAX);
+        tell("error the run did not move for too long");
+        std::process::exit(1);
+    });
+    let store = open(&orders.db)?;
+    let seen = store.clone();
+    let store = match orders.aim {
+        Some(aim) => FaultStore::new(store, aim, Fault::Call(Arc::new(stop_dead))),
+        None => store,
+    };
+    let engine = Engine::builder(store)
+        .steps(kinds())
+        .bind("ledger", LedgerWorld { port: orders.ledger })
+        .park_after(Duration::ZERO)
+        .lease(Duration::from_secs(60))
+        .start()
+        .await?;
+    let plan = plan(&orders.plan).map_err(|e| e.to_string())?;
+    let run = engine.run(plan, orders.plan.as_str()).await?;
+    tell(&format!("run {}", run.id()));
+    watch(&*seen, run.id()).await?;
+    engine.shutdown().await?;
+    Ok(())
+}
+
+/// Stands still for ever at the append that was aimed at, so that the parent kills the process just there.
+fn stop_dead(aim: Aim) {
+    tell(&format!("aimed {aim}"));
+    loop {
+        std::thread::park();
+    }
+}
+
+async fn watch(store: &dyn Store, run: RunId) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut every = tokio::time::interval(Duration::from_millis(5));
+    let mut last = None;
+    loop {
+        every.tick().await;
+        let row = store.find(run).await?.ok_or("the run is not there")?;
+        if last == Some(row.listing.status) {
+            continue;
+        }
+        last = Some(row.listing.status);
+        match (row.listing.status, &row.listing.outcome) {
+            (Status::Settled, Some(outcome)) => {
+                tell(&format!("settled {}", outcome.word()));
+                return Ok(());
+            }
+            (status, _) => tell(&format!("status {status}")),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! For every event of six sample plans: a real child process is killed with SIGKILL just before and just after the
+//! append of that event, also during unwinding; a new process takes over; and the ledger, a process of its own, shows
+//! that nothing was lost, doubled or leaked.
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+use towpath::model::{
+    Actor, Chain, Event, EventKind, Json, Message, Name, NewEntry, RunId, Seq, StepId, Verb,
+};
+use towpath_testkit::{Aim, Side};
+use towpath_tests::crash::{
+    child::open,
+    ledger::{Ask, ask, doubled, leaked, lines_of},
+    plans::{NAMES, effects},
+};
+
+const CHILD: &str = env!("CARGO_BIN_EXE_crash-child");
+
+struct Ledger {
+    child: Child,
+    port: u16,
+    file: PathBuf,
+}
+
+impl Ledger {
+    fn start(folder: &Path) -> Self {
+        let file = folder.join("ledger.jsonl");
+        let mut child = Command::new(CHILD)
+            .arg("ledger")
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start the ledger");
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut port).expect("the ledger's port");
+        Ledger { child, port: port.trim().parse().expect("a port"), file }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A child, and what it tells.
+struct Driver {
+    child: Child,
+    told: BufReader<ChildStdout>,
+}
+
+impl Driver {
+    fn start(db: &Path, plan: &str, ledger: &Ledger, aim: Option<Aim>) -> Self {
+        let mut command = Command::new(CHILD);
+        command.arg("drive").arg(db).arg(plan).arg(ledger.port.to_string());
+        if let Some(aim) = aim {
+            command.arg(aim.seq.to_string()).arg(aim.side.to_string());
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("start a child");
+        let told = BufReader::new(child.stdout.take().expect("piped"));
+        Driver { child, told }
+    }
+
+    fn hear(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.told.read_line(&mut line).expect("read what the child tells") {
+            0 => None,
+            _ => Some(line.trim_end().to_owned()),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How a child's life ended.
+#[derive(PartialEq, Eq, Debug)]
+enum End {
+    Killed,
+    Settled(String),
+}
+
+/// Lets a child drive the run, doing what people have to do, until it settles or stands where it was aimed; then it is
+/// killed.
+fn live(case: &str, db: &Path, plan: &str, ledger: &Ledger, aim: Option<Aim>) -> End {
+    let mut driver = Driver::start(db, plan, ledger, aim);
+    let mut run: Option<RunId> = None;
+    while let Some(told) = driver.hear() {
+        match told.split_once(' ').unwrap_or((&told, "")) {
+            ("run", id) => run = Some(id.parse().expect("a run id")),
+            ("aimed", at) => {
+                assert_eq!(Some(at.to_owned()), aim.map(|a| a.to_string()), "{case}: it stopped elsewhere");
+                driver.child.kill().expect("SIGKILL");
+                driver.child.wait().expect("it is dead");
+                return End::Killed;
+            }
+            ("settled", outcome) => return End::Settled(outcome.to_owned()),
+            ("status", "waiting") if plan == "approval" => {
+                let step = StepId::new("gate").unwrap();
+                send(db, run.unwrap(), Message::Approval { step, approve: true, comment: String::new() });
+            }
+            ("status", "stuck") => {
+                let run = run.unwrap();
+                ask(ledger.port, &Ask::Raise { flag: format!("mended {run}") }).expect("raise the flag");
+                let verb = Verb::Retry { step: None, new_key: false, from_scratch: false };
+                send(db, run, Message::Verb { verb, reason: "mended".into() });
+            }
+            ("status", _) => {}
+            _ => panic!("{case}: the child says {told:?}"),
+        }
+    }
+    panic!("{case}: the child ended without a word");
+}
+
+/// Puts an entry into the run's inbox, as any other process may.
+fn send(db: &Path, run: RunId, message: Message) {
+    let entry = NewEntry {
+        // One decision, whoever asks for it: a child that was killed may ask again.
+        dedupe_id: Name::new(&format!("{run} decision {}", entry_number(db, run))).unwrap(),
+        actor: Actor::new("user:alice").unwrap(),
+        message: Json::of(&message).unwrap(),
+    };
+    block_on(async { open(db).unwrap().put_entry(run, entry).await.unwrap() });
+}
+
+/// Number of the run's last event: a verb is asked for once in each situation.
+fn entry_number(db: &Path, run: RunId) -> u64 {
+    journal(db, run).len() as u64
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// The run's events, verified.
+fn journal(db: &Path, run: RunId) -> Vec<Event> {
+    block_on(async {
+        let store = open(db).unwrap();
+        let row = store.find(run).await.unwrap().expect("the run is there");
+        let mut chain = Chain::new(run);
+        let stored = store.events(row.no, Seq(0), 10_000).await.unwrap();
+        stored
+            .iter()
+            .map(|event| {
+                let header = chain.verify(event).expect("the chain is whole");
+                Event::decode(header.kind, event.payload.as_ref().unwrap()).expect("a known event")
+            })
+            .collect()
+    })
+}
+
+fn find_run(db: &Path) -> Option<RunId> {
+    block_on(async {
+        let store = open(db).unwrap();
+        let page = towpath::store::Page { after: None, limit: 2 };
+        let rows = store.list(&Default::default(), page).await.unwrap();
+        assert!(rows.len() < 2, "one key makes one run");
+        rows.first().map(|row| row.run)
+    })
+}
+
+fn only_run(db: &Path) -> RunId {
+    find_run(db).expect("the run is there")
+}
+
+/// Everything that must hold of a settled run.
+fn check(case: &str, plan: &str, db: &Path, ledger: &Ledger, outcome: &str) {
+    let want = if plan == "unwind" { "compensated" } else { "succeeded" };
+    assert_eq!(outcome, want, "{case}");
+    let run = only_run(db);
+    let lines = lines_of(&ledger.file, &run.to_string()).expect("read the ledger");
+    assert_eq!(doubled(&lines), Vec::<String>::new(), "{case}: doubled");
+    let events = journal(db, run);
+    for event in &events {
+        let Event::StepDone(done) = event else { continue };
+        for effect in effects(plan, done.step.as_str()) {
+            let there = |l: &towpath_tests::crash::ledger::Line| {
+                l.step == done.step.as_str() && l.phase == "run" && l.effect == *effect
+            };
+            assert!(lines.iter().any(there), "{case}: lost {} of {}", effect, done.step);
+        }
+    }
+    if want == "compensated" {
+        assert_eq!(leaked(&lines), Vec::<String>::new(), "{case}: leaked");
+    }
+    let settled = events.iter().filter(|e| e.kind() == EventKind::RunSettled).count();
+    assert_eq!(settled, 1, "{case}: a run settles once");
+}
+
+/// Runs one case: killed at `aim`, then taken over and brought to its end. Gives the number of events.
+fn case(plan: &str, aim: Option<Aim>, ledger: &Ledger) -> u64 {
+    let name = aim.map_or_else(|| format!("{plan}, not killed"), |aim| format!("{plan}, killed {aim}"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = folder.path().join("journal.db");
+    if aim.is_some() {
+        let end = live(&name, &db, plan, ledger, aim);
+        assert_eq!(end, End::Killed, "{name}: the kill missed its aim");
+    }
+    let End::Settled(outcome) = live(&name, &db, plan, ledger, None) else { unreachable!("it has no aim") };
+    check(&name, plan, &db, ledger, &outcome);
+    entry_number(&db, only_run(&db))
+}
+
+/// Every event of one plan, on both sides, on two threads.
+fn kill_everywhere(plan: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = Ledger::start(folder.path());
+    let started = Instant::now();
+    let events = case(plan, None, &ledger);
+    let aims: Vec<Aim> = (1..=events)
+        .flat_map(|seq| [Side::Before, Side::After].map(|side| Aim { seq: Seq(seq), side }))
+        .collect();
+    let todo = Mutex::new(aims.clone());
+    let hit = Mutex::new(BTreeSet::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let Some(aim) = todo.lock().unwrap().pop() else { break };
+                    case(plan, Some(aim), &ledger);
+                    hit.lock().unwrap().insert(aim);
+                }
+            });
+        }
+    });
+    let hit = hit.into_inner().unwrap();
+    assert_eq!(hit, aims.iter().copied().collect(), "every event was killed at, on both sides");
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(300), "{plan}: {} kills took {took:?}", hit.len());
+    eprintln!("{plan}: {events} events, {} kills, nothing lost, doubled or leaked, {took:.1?}", hit.len());
+}
+
+/// One life after the other, each killed soon after it took over, until the run settles. Taking over appends by itself (a
+/// question about a step in doubt, another intent), so that every other life is given two appends more.
+fn kill_life_after_life(plan: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ledger, db) = (Ledger::start(folder.path()), folder.path().join("journal.db"));
+    let mut events = 0;
+    let aims = [(1, Side::Before), (1, Side::After), (3, Side::Before), (3, Side::After)];
+    for (life, (ahead, side)) in aims.into_iter().cycle().take(200).enumerate() {
+        let aim = Aim { seq: Seq(events + ahead), side };
+        let name = format!("{plan}, life {life}, killed {aim}");
+        if let End::Settled(outcome) = live(&name, &db, plan, &ledger, Some(aim)) {
+            check(&name, plan, &db, &ledger, &outcome);
+            eprintln!("{plan}: {life} lives were killed, nothing lost, doubled or leaked");
+            return;
+        }
+        // Killed before its first event, the run is not there yet.
+        events = find_run(&db).map_or(0, |run| entry_number(&db, run));
+    }
+    panic!("{plan}: 200 lives did not settle it");
+}
+
+#[test]
+fn crash_life_after_life() {
+    NAMES.iter().for_each(|plan| kill_life_after_life(plan));
+}
+
+/// The proof itself is worth nothing if it could not fail: a step that lies about what repeating does is found out.
+#[test]
+fn crash_proof_finds_a_step_that_lies() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ledger, db) = (Ledger::start(folder.path()), folder.path().join("journal.db"));
+    // Event 3 says that the step is done: killed before it, the effect is there and the journal does not say so.
+    let aim = Aim { seq: Seq(3), side: Side::Before };
+    assert_eq!(live("liar", &db, "liar", &ledger, Some(aim)), End::Killed);
+    assert_eq!(live("liar", &db, "liar", &ledger, None), End::Settled("succeeded".into()));
+    let lines = lines_of(&ledger.file, &only_run(&db).to_string()).expect("read the ledger");
+    assert_eq!(doubled(&lines), ["lie run order (2 times)"]);
+}
+
+macro_rules! plans { ($($test:ident $plan:literal;)*) => {
+    $(#[test] fn $test() { kill_everywhere($plan) })*
+
+    #[test]
+    fn crash_covers_every_sample_plan() {
+        assert_eq!(NAMES.to_vec(), [$($plan),*]);
+    }
+} }
+
+plans! {
+    crash_at_every_event_of_a_linear_plan "linear";
+    crash_at_every_event_of_a_diamond "diamond";
+    crash_at_every_event_of_three_durable_waits "waits";
+    crash_at_every_event_of_an_approval "approval";
+    crash_at_every_event_in_doubt "doubt";
+    crash_at_every_event_of_unwinding "unwind";
+}
