@@ -50,6 +50,8 @@ pub(crate) const LOGS_LATEST: Duration = Duration::from_millis(250);
 pub(crate) const PROGRESS_LATEST: Duration = Duration::from_secs(1);
 /// How long a run rests that this worker cannot drive, before somebody tries again.
 pub(crate) const BLOCKED_FOR: Duration = Duration::from_secs(15);
+/// How long a worker that cannot drive a run lets others take it up first, each time it is due.
+pub(crate) const GIVE_WAY: Duration = Duration::from_millis(250);
 /// Claims in a row without progress after which a run is quarantined.
 pub(crate) const CLAIMS_MOST: u32 = 3;
 /// Events read at once.

@@ -1,7 +1,7 @@
 //! The reconciler: always looks for runs that have something to do and that nobody drives.
 
 use crate::{
-    config::{CLAIM_PAGE, INBOX_LEAST, POLL, POLL_LEAST},
+    config::{CLAIM_PAGE, GIVE_WAY, INBOX_LEAST, POLL, POLL_LEAST},
     mailbox::Msg,
     shared::{Phase, Shared},
     take_up::take_up,
@@ -18,14 +18,18 @@ use towpath_store::{Claim, Claimed, Cursor, Filter, Page, RunRow, StoreError};
 /// Looks for work until the engine stops.
 pub(crate) async fn reconcile(shared: Arc<Shared>) {
     let mut looks = Looks { looked: Instant::now(), hinted: Instant::now(), hint: false, next_wake: None };
-    let mut phases = shared.phases();
+    let (mut phases, mut by_time) = (shared.phases(), false);
     while shared.phase() == Phase::Open {
         // Called before looking, so that nothing falls between looking and waiting.
         let changed = shared.store.changed();
-        looks.look(&shared).await;
+        looks.look(&shared, by_time).await;
+        by_time = false;
         let told = tokio::select! {
             () = shared.poked() => false,
-            () = time::until(Some(looks.again(&shared))) => false,
+            () = time::until(Some(looks.again(&shared))) => {
+                by_time = true;
+                false
+            }
             _ = phases.changed() => false,
             () = changed => true,
         };
@@ -55,7 +59,11 @@ struct Looks {
 }
 
 impl Looks {
-    async fn look(&mut self, shared: &Arc<Shared>) {
+    async fn look(&mut self, shared: &Arc<Shared>, by_time: bool) {
+        if by_time && self.gives_way_until(shared) > Some(shared.now()) {
+            self.looked = Instant::now();
+            return;
+        }
         // What was told before this look is found by it.
         let sooner = shared.take_sooner();
         if shared.is_driving() {
@@ -72,9 +80,15 @@ impl Looks {
 
     fn again(&self, shared: &Shared) -> Instant {
         let wake = self.next_wake.filter(|_| shared.is_driving() && shared.free() > 0);
-        let wake = wake.map(|at| time::look_at(&*shared.clock, at));
+        let wake = wake.map(|at| time::look_at(&*shared.clock, self.gives_way_until(shared).unwrap_or(at)));
         let hint = self.hint.then(|| self.hinted + INBOX_LEAST);
         [wake, hint].into_iter().flatten().fold(self.looked + POLL, Instant::min)
+    }
+
+    /// When what is due next is a run that this engine cannot drive: until when others may take it up first, who perhaps
+    /// can.
+    fn gives_way_until(&self, shared: &Shared) -> Option<Timestamp> {
+        self.next_wake.filter(|at| shared.is_blocked_until(*at)).map(|at| at.plus(GIVE_WAY))
     }
 
     fn is_stale(&self) -> bool {

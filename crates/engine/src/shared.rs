@@ -1,16 +1,19 @@
 //! What all parts of one engine share.
 
 use crate::{
-    config::Config,
+    config::{Config, GIVE_WAY},
     lease::Lease,
     plans::Plans,
     runs::{Runs, Slot},
     secrets::SecretSource,
     tally::{Left, Tally},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
+    },
 };
 use tokio::sync::{Notify, watch};
 use towpath_model::Timestamp;
@@ -33,6 +36,8 @@ pub(crate) struct Shared {
     poked: Notify,
     /// The earliest wake of a run that this engine gave back, as far as the reconciler has not seen it.
     sooner: AtomicI64,
+    /// When runs are due that this engine cannot drive.
+    blocked: Mutex<BTreeSet<Timestamp>>,
     /// Whether a claim or a start was answered by an error, so that a run may be ours without our knowing.
     pub(crate) unsure: AtomicBool,
     /// How many ask for runs to be driven: the background, and every `drive` under way.
@@ -66,6 +71,7 @@ impl Shared {
             tally: Tally::default(),
             poked: Notify::new(),
             sooner: AtomicI64::new(i64::MAX),
+            blocked: Mutex::default(),
             unsure: AtomicBool::new(false),
             drivers_wanted: AtomicUsize::new(wanted),
             looks: watch::Sender::new(Looks::default()),
@@ -111,6 +117,19 @@ impl Shared {
 
     pub(crate) async fn poked(&self) {
         self.poked.notified().await;
+    }
+
+    /// Remembers when a run is due that this engine cannot drive.
+    pub(crate) fn blocked_until(&self, at: Timestamp) {
+        let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.now();
+        blocked.retain(|due| due.plus(GIVE_WAY) >= now);
+        blocked.insert(at);
+    }
+
+    /// Whether a run that this engine cannot drive is due at this time: others look first, who perhaps can.
+    pub(crate) fn is_blocked_until(&self, at: Timestamp) -> bool {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner).contains(&at)
     }
 
     /// Tells the reconciler of a run that was given back and is due at `at`.

@@ -55,6 +55,9 @@ impl Driver {
             Some(leaving) => {
                 self.dismiss(draft);
                 if let Wake::At(at) = leaving.wake {
+                    if leaving.left == Left::Blocked {
+                        self.shared.blocked_until(at);
+                    }
                     self.shared.wakes_at(at);
                 }
                 Ok(Some(leaving.left))

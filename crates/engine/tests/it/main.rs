@@ -4,4 +4,14 @@ extern crate towpath_step as towpath;
 
 mod common;
 
+mod doubt;
+mod ends;
+mod faults;
+mod follow;
+mod inbox;
+mod quarantine;
 mod runs;
+mod secrets;
+mod sends;
+mod unwinding;
+mod waits;

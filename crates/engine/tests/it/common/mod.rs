@@ -11,39 +11,95 @@ pub(crate) use world::*;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use towpath_engine::{Builder, Engine, Run};
-use towpath_model::{Digest, Event, EventKind, Header, Json, RunNo, Seq, StoredEvent, Timestamp};
+use towpath_model::{Digest, Event, EventKind, Header, Json, RunId, RunNo, Seq, StoredEvent, Timestamp};
 use towpath_step::{Output, Pipeline, Plan, PlanErrors, Steps};
 use towpath_store::{Clock, MemoryStore, Store};
 
-/// A clock that follows tokio's paused time.
+/// A clock that follows tokio's paused time, from one runtime to the next.
 #[derive(Debug)]
-pub(crate) struct TestClock {
-    start: Instant,
-    base: Timestamp,
+pub(crate) struct TestClock(std::sync::Mutex<(Option<Instant>, Timestamp)>);
+
+impl TestClock {
+    fn new() -> Arc<Self> {
+        Arc::new(TestClock(std::sync::Mutex::new((None, Timestamp::from_micros(1_893_456_000_000_000)))))
+    }
+
+    /// Goes on from here in the runtime of the caller.
+    fn anchor(&self) {
+        let mut at = self.0.lock().unwrap();
+        at.0 = Some(Instant::now());
+    }
+
+    /// Keeps the time for the next runtime.
+    fn stop(&self) {
+        let now = self.now();
+        *self.0.lock().unwrap() = (None, now);
+    }
+
+    /// Moves the wall clock, and not the monotonic one.
+    pub(crate) fn step(&self, by: Duration) {
+        let mut at = self.0.lock().unwrap();
+        at.1 = at.1.plus(by);
+    }
+
+    pub(crate) fn step_back(&self, by: Duration) {
+        let mut at = self.0.lock().unwrap();
+        at.1 = Timestamp::from_micros(at.1.as_micros() - by.as_micros() as i64);
+    }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        self.base.plus(self.start.elapsed())
+        let at = self.0.lock().unwrap();
+        at.1.plus(at.0.map_or(Duration::ZERO, |start| start.elapsed()))
     }
-}
-
-pub(crate) fn clock() -> Arc<dyn Clock> {
-    Arc::new(TestClock { start: Instant::now(), base: Timestamp::from_micros(1_893_456_000_000_000) })
 }
 
 /// A world, a clock and a store: what outlives engines.
 #[derive(Clone)]
 pub(crate) struct Scene {
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<TestClock>,
     pub(crate) memory: Arc<MemoryStore>,
     pub(crate) world: Arc<World>,
 }
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        let clock = clock();
+        let scene = Scene::between_runtimes();
+        scene.clock.anchor();
+        scene
+    }
+
+    /// A scene of which each process has a runtime of its own.
+    pub(crate) fn between_runtimes() -> Self {
+        let clock = TestClock::new();
         Scene { memory: Arc::new(MemoryStore::new(clock.clone())), clock, world: World::new() }
+    }
+
+    /// Runs a process with its own runtime and its own handle of the store. When it returns, the process is killed: its
+    /// tasks are gone, nothing more is written, and its death is proven.
+    pub(crate) fn process<T>(&self, process: impl AsyncFnOnce(Builder) -> T) -> T {
+        self.process_on(self.other_process(), process)
+    }
+
+    /// As [`process`](Self::process), but its death is not proven: its lease has to expire.
+    pub(crate) fn process_that_vanishes<T>(&self, process: impl AsyncFnOnce(Builder) -> T) -> T {
+        let handle = self.other_process();
+        std::mem::forget(handle.clone());
+        self.process_on(handle, process)
+    }
+
+    fn process_on<T>(&self, store: Arc<dyn Store>, process: impl AsyncFnOnce(Builder) -> T) -> T {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let done = runtime.block_on(async {
+            self.clock.anchor();
+            let done = process(self.builder_on(store)).await;
+            self.clock.stop();
+            done
+        });
+        drop(runtime);
+        done
     }
 
     /// An engine on this scene's own handle of the store.
@@ -69,6 +125,12 @@ impl Scene {
         Arc::new((*self.memory).clone())
     }
 
+    /// The run's events, whoever drives it.
+    pub(crate) async fn events_of(&self, run: RunId) -> Vec<Event> {
+        let no = self.memory.find(run).await.unwrap().unwrap().no;
+        events(&*self.memory, no).await
+    }
+
     pub(crate) async fn events<Out>(&self, run: &Run<Out>) -> Vec<Event> {
         let no = run.row().await.unwrap().no;
         events(&*self.memory, no).await
@@ -77,6 +139,10 @@ impl Scene {
     /// The kinds of a run's events with their steps, as in `step-done a`.
     pub(crate) async fn journal<Out>(&self, run: &Run<Out>) -> Vec<String> {
         self.events(run).await.iter().map(line).collect()
+    }
+
+    pub(crate) async fn status(&self, run: RunId) -> towpath_model::Status {
+        self.memory.find(run).await.unwrap().unwrap().listing.status
     }
 
     pub(crate) async fn row<Out>(&self, run: &Run<Out>) -> towpath_store::RunRow {

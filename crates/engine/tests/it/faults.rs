@@ -1,0 +1,206 @@
+//! Stores that answer with errors: what was written is found out, and nothing is done twice or lost.
+
+use crate::common::*;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+use tokio::time::Instant;
+use towpath_engine::{EngineErrorKind, Settled};
+use towpath_model::EventKind;
+use towpath_step::{Pipeline, Plan, StepError};
+
+fn plan() -> Plan<String> {
+    let p = Pipeline::new("three");
+    let a = p.step("a", Seen::new("a"));
+    let b = p.step("b", Idem::new("b").reading(&a));
+    let c = p.step("c", Image::new("c").reading(&b));
+    plan_of(p.output(&c).build())
+}
+
+/// Strikes once, at the n-th moment of this kind; how often it did is counted.
+fn strike(store: &Hooked, moment: Moment, nth: u32) -> Arc<AtomicU32> {
+    let (seen, fired) = (AtomicU32::new(0), Arc::new(AtomicU32::new(0)));
+    let told = fired.clone();
+    store.hook(move |at| {
+        let hit = at == moment && seen.fetch_add(1, Ordering::SeqCst) + 1 == nth;
+        told.fetch_add(u32::from(hit), Ordering::SeqCst);
+        hit
+    });
+    fired
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_answer_is_lost_is_found_in_the_journal() {
+    for moment in [Moment::BeforeCommit, Moment::AfterCommit] {
+        for nth in 1..=3 {
+            for fails in [false, true] {
+                let scene = Scene::new();
+                if fails {
+                    scene.world.run("c", |_, _| Box::pin(async { Err(StepError::permanent("no")) }));
+                }
+                let store = Hooked::new(scene.memory.clone());
+                let fired = strike(&store, moment, nth);
+                let engine = scene.builder_on(store.clone()).start().await.unwrap();
+                let run = engine.run(plan(), "k").await.unwrap();
+                let settled = run.settled().await.unwrap();
+                assert_eq!(fired.load(Ordering::SeqCst), 1, "{moment:?} {nth}");
+                let mut want = vec!["run a", "run b", "before c", "run c"];
+                if fails {
+                    assert!(matches!(settled, Settled::Compensated(_)));
+                    want.extend(["undo c", "undo b", "undo a"]);
+                } else {
+                    assert_eq!(settled, Settled::Succeeded("c done".into()));
+                }
+                assert_eq!(scene.world.said(), want, "{moment:?} {nth}");
+                assert_eq!(count(&scene.events(&run).await, EventKind::RunSettled), 1);
+                until("it has left", async || engine.health().await.runs_in_memory == 0).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_holds_bodies_and_ends_nothing() {
+    let scene = Scene::new();
+    let store = Hooked::new(scene.memory.clone());
+    let engine = scene.builder_on(store.clone()).start().await.unwrap();
+    let back = Instant::now() + secs(120);
+    store.hook(move |at| at == Moment::BeforeCommit && Instant::now() < back);
+    let run = engine.run(plan(), "k").await.unwrap();
+    assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("c done".into()));
+    assert!(Instant::now() >= back);
+    assert_eq!(scene.world.said(), ["run a", "run b", "before c", "run c"]);
+    assert_eq!(count(&scene.events(&run).await, EventKind::StepInDoubt), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_answer_is_lost_is_one_run_that_is_driven() {
+    for moment in [Moment::BeforeStart, Moment::AfterStart] {
+        let scene = Scene::new();
+        let store = Hooked::new(scene.memory.clone());
+        let fired = strike(&store, moment, 1);
+        let engine = scene.builder_on(store.clone()).start().await.unwrap();
+        let run = engine.run(plan(), "k").await.unwrap();
+        assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("c done".into()));
+        assert_eq!(fired.load(Ordering::SeqCst), 1);
+        assert_eq!(scene.world.times("run a"), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_the_caller_is_told_has_failed_is_driven_all_the_same_when_it_was_written() {
+    let scene = Scene::new();
+    let store = Hooked::new(scene.memory.clone());
+    store.hook(|at| at == Moment::AfterStart);
+    let engine = scene.builder_on(store.clone()).start().await.unwrap();
+    let error = engine.run(plan(), "k").await.unwrap_err();
+    assert_eq!(*error.kind(), EngineErrorKind::Store);
+    assert!(error.is_transient());
+    store.hook(|_| false);
+    let run = engine.run(plan(), "k").await.unwrap();
+    assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("c done".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_dropped_half_way_is_driven_all_the_same() {
+    let scene = Scene::new();
+    let store = Hooked::new(scene.memory.clone());
+    let back = Instant::now() + std::time::Duration::from_millis(100);
+    store.hook(move |at| at == Moment::AfterStart && Instant::now() < back);
+    let engine = scene.builder_on(store.clone()).start().await.unwrap();
+    let start = IntoFuture::into_future(engine.run(plan(), "k"));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(30), start).await.is_err());
+    let run = engine.run(plan(), "k").await.unwrap();
+    assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("c done".into()));
+    assert_eq!(scene.world.times("run a"), 1);
+}
+
+#[test]
+fn a_claim_whose_answer_is_lost_is_found_by_a_sweep() {
+    let scene = Scene::between_runtimes();
+    scene.world.run("a", |_, n| {
+        Box::pin(async move {
+            if n == 1 {
+                std::future::pending::<()>().await;
+            }
+            Ok("x".into())
+        })
+    });
+    let run = scene.process(async |b| {
+        let engine = b.start().await.unwrap();
+        let run = engine.run(plan(), "k").await.unwrap().id();
+        settle().await;
+        run
+    });
+    scene.process(async |_| {
+        let store = Hooked::new(scene.other_process());
+        let fired = strike(&store, Moment::AfterClaim, 1);
+        let engine = scene.builder_on(store.clone()).start().await.unwrap();
+        let run = engine.attach::<String>(run).await.unwrap();
+        assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("c done".into()));
+        assert_eq!(fired.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_that_cannot_be_read_is_read_later() {
+    let scene = Scene::new();
+    scene.world.run("a", |cx, _| Box::pin(async move { Ok(cx.signal::<String>("go").await?) }));
+    let store = Hooked::new(scene.memory.clone());
+    let engine = scene.builder_on(store.clone()).start().await.unwrap();
+    let run = engine.run(plan(), "k").await.unwrap();
+    let fired = strike(&store, Moment::BeforeEntries, 1);
+    run.signal("go", "x").await.unwrap();
+    assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("c done".into()));
+    assert_eq!(fired.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn crash_at_every_commit_forward_and_unwinding() {
+    for fails in [false, true] {
+        let mut nth = 0;
+        loop {
+            nth += 1;
+            let scene = Scene::between_runtimes();
+            if fails {
+                scene.world.run("c", |_, _| Box::pin(async { Err(StepError::permanent("no")) }));
+            }
+            scene
+                .world
+                .observe("a", |_, _| Box::pin(async { Ok(towpath_step::Observed::Done("seen".into())) }));
+            let (run, struck) = scene.process(async |_| {
+                // The process stops just behind its n-th commit: what follows is never done.
+                let store = Hooked::new(scene.other_process());
+                let stop = Arc::new(AtomicU32::new(0));
+                let (stopped, seen) = (stop.clone(), AtomicU32::new(0));
+                store.hook(move |at| {
+                    let hit = at == Moment::AfterCommit && seen.fetch_add(1, Ordering::SeqCst) + 1 >= nth;
+                    stopped.fetch_add(u32::from(hit), Ordering::SeqCst);
+                    hit
+                });
+                let engine = scene.builder_on(store).start().await.unwrap();
+                let run = engine.run(plan(), "k").await.unwrap().id();
+                settle().await;
+                (run, stop.load(Ordering::SeqCst) > 0)
+            });
+            if !struck {
+                break;
+            }
+            scene.process(async |b| {
+                let engine = b.start().await.unwrap();
+                let run = engine.attach::<String>(run).await.unwrap();
+                let settled = run.settled().await.unwrap();
+                assert_eq!(matches!(settled, Settled::Compensated(_)), fails, "{nth}: {settled:?}");
+                let events = scene.events(&run).await;
+                assert_eq!(count(&events, EventKind::RunSettled), 1);
+                if fails {
+                    assert_eq!(count(&events, EventKind::CompensationDone), 3, "{nth}");
+                } else {
+                    assert_eq!(count(&events, EventKind::StepDone), 3, "{nth}");
+                }
+            });
+        }
+        assert!(nth > 3, "faults were aimed at {nth} commits");
+    }
+}
