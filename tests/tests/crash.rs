@@ -2,6 +2,8 @@
 //! append of that event, also during unwinding; a new process takes over; and the ledger, a process of its own, shows
 //! that nothing was lost, doubled or leaked.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
