@@ -146,7 +146,7 @@ fn a_claim_whose_answer_is_lost_is_found_by_a_sweep() {
 #[tokio::test(start_paused = true)]
 async fn an_inbox_that_cannot_be_read_is_read_later() {
     let scene = Scene::new();
-    scene.world.run("a", |cx, _| Box::pin(async move { Ok(cx.signal::<String>("go").await?) }));
+    scene.world.run("a", |cx, _| Box::pin(async move { cx.signal::<String>("go").await }));
     let store = Hooked::new(scene.memory.clone());
     let engine = scene.builder_on(store.clone()).start().await.unwrap();
     let run = engine.run(plan(), "k").await.unwrap();

@@ -153,7 +153,7 @@ async fn progress_is_followed() {
 #[tokio::test(start_paused = true)]
 async fn explanations_say_what_is_waited_for() {
     let scene = Scene::new();
-    scene.world.run("a", |cx, _| Box::pin(async move { Ok(cx.signal::<String>("go").await?) }));
+    scene.world.run("a", |cx, _| Box::pin(async move { cx.signal::<String>("go").await }));
     let engine = scene.engine().await;
     let run = engine.run(one(), "k").await.unwrap();
     until("it is parked", async || scene.row(&run).await.owner.is_none()).await;

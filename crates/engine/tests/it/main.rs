@@ -1,5 +1,7 @@
 //! The rules that the engine keeps, each by name.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 extern crate towpath_step as towpath;
 
 mod common;

@@ -141,7 +141,7 @@ fn durable_waits_killed_at_every_await_end_with_each_effect_once_and_no_deadline
 #[tokio::test(start_paused = true)]
 async fn durable_waits_end_with_a_signal_at_once() {
     let scene = Scene::new();
-    scene.world.run("a", |cx, _| Box::pin(async move { Ok(cx.signal::<String>("go").await?) }));
+    scene.world.run("a", |cx, _| Box::pin(async move { cx.signal::<String>("go").await }));
     let engine = scene.engine().await;
     let run = engine.run(one(), "k").await.unwrap();
     until("it is parked", async || scene.row(&run).await.listing.status == Status::Waiting).await;
@@ -160,7 +160,7 @@ async fn durable_waits_take_a_signal_that_came_before() {
             while world.times("sent") == 0 {
                 tokio::time::sleep_until(tokio::time::Instant::now() + secs(1)).await;
             }
-            Ok(cx.signal::<String>("go").await?)
+            cx.signal::<String>("go").await
         })
     });
     let engine = scene.engine().await;
@@ -188,7 +188,7 @@ async fn durable_waits_end_by_time_when_no_signal_comes() {
 #[tokio::test(start_paused = true)]
 async fn durable_waits_signal_from_another_process_wakes_a_parked_run() {
     let scene = Scene::new();
-    scene.world.run("a", |cx, _| Box::pin(async move { Ok(cx.signal::<String>("go").await?) }));
+    scene.world.run("a", |cx, _| Box::pin(async move { cx.signal::<String>("go").await }));
     let engine = scene.engine().await;
     let other = scene.builder_on(scene.other_process()).background(false).start().await.unwrap();
     let run = engine.run(one(), "k").await.unwrap();

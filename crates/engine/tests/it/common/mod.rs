@@ -1,6 +1,5 @@
 //! What the tests of the engine share: a stage on which steps do what a test says, a clock, and a store that fails.
 #![allow(dead_code, unused_imports, reason = "each test uses a part")]
-#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod store;
 mod world;
