@@ -349,13 +349,18 @@ impl RunState {
                 return vec![EntryRefused { id: entry.dedupe_id, from: entry.actor, why }.into()];
             }
         };
+        let about = match &message {
+            Message::Signal { step, .. } => step.as_ref(),
+            Message::Approval { step, .. } => Some(step),
+            Message::Verb { .. } => None,
+        };
+        if let Some(step) = about.filter(|step| self.plan.find(step).is_none()) {
+            let why = format!("the plan has no step {step}");
+            return vec![EntryRefused { id: entry.dedupe_id, from: entry.actor, why }.into()];
+        }
         match message {
             Message::Signal { name, step, value } => self.signal(&entry, name, step, value),
             Message::Approval { step, approve, comment } => {
-                if self.plan.find(&step).is_none() {
-                    let why = format!("the plan has no step {step}");
-                    return vec![EntryRefused { id: entry.dedupe_id, from: entry.actor, why }.into()];
-                }
                 let at = entry.received_at;
                 let value =
                     serde_json::json!({"approve": approve, "by": entry.actor, "comment": comment, "at": at});

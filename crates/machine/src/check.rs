@@ -1,6 +1,9 @@
 //! Everything that can be wrong with a plan, found at once.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 use towpath_model::{
     Condition, InDoubt, Operand, PLAN_FORMAT, PlanRecord, ReadMode, Role, Section, StepId, StepRecord,
     UndoPolicy, limits,
@@ -52,9 +55,9 @@ pub fn check(record: &PlanRecord) -> Vec<Problem> {
         checker.references(step);
     }
     checker.output();
-    if checker.found.is_empty() {
-        checker.cycles();
-    }
+    checker.cycles();
+    let mut told = HashSet::new();
+    checker.found.retain(|problem| told.insert((problem.step.clone(), problem.what.clone())));
     checker.found
 }
 
@@ -126,14 +129,14 @@ impl<'a> Checker<'a> {
             );
         }
         if step.section != Section::Main {
-            let word = if step.section == Section::Finally { "finally" } else { "on_failure" };
+            let section = a_section(step.section);
             if step.point_of_no_return {
-                self.at(step, format!("a {word} step cannot be the point of no return"));
+                self.at(step, format!("{section} step cannot be the point of no return"));
             }
             if step.methods.compensate && step.undo == UndoPolicy::Ask {
                 self.at(
                     step,
-                    format!("a {word} step is never undone, so nothing can be asked: use another policy"),
+                    format!("{section} step is never undone, so nothing can be asked: use another policy"),
                 );
             }
         }
@@ -181,8 +184,8 @@ impl<'a> Checker<'a> {
             return;
         };
         if target.section > step.section {
-            let word = if target.section == Section::Finally { "finally" } else { "on_failure" };
-            self.at(step, format!("it {verb} {of}, which runs later, as a {word} step"));
+            let section = a_section(target.section);
+            self.at(step, format!("it {verb} {of}, which runs later, as {section} step"));
         }
     }
 
@@ -205,8 +208,9 @@ impl<'a> Checker<'a> {
     /// Kahn's algorithm ("Topological sorting of large networks", CACM 1962); what is left over is on a cycle or behind one.
     fn cycles(&mut self) {
         let record = self.record;
-        let edges: Vec<Vec<usize>> =
-            record.steps.iter().map(|s| predecessors(s).iter().map(|id| self.index[id]).collect()).collect();
+        // What names no step of the plan was reported already.
+        let known = |s| predecessors(s).into_iter().filter_map(|id| self.index.get(id).copied()).collect();
+        let edges: Vec<Vec<usize>> = record.steps.iter().map(known).collect();
         let mut missing: Vec<usize> = edges.iter().map(Vec::len).collect();
         let mut dependents = vec![Vec::new(); edges.len()];
         for (i, preds) in edges.iter().enumerate() {
@@ -238,6 +242,14 @@ impl<'a> Checker<'a> {
     }
 }
 
+fn a_section(section: Section) -> &'static str {
+    match section {
+        Section::Main => "a main",
+        Section::OnFailure => "an on_failure",
+        Section::Finally => "a finally",
+    }
+}
+
 fn depth(condition: &Condition) -> usize {
     match condition {
         Condition::All(all) | Condition::Any(all) => 1 + all.iter().map(depth).max().unwrap_or(0),
@@ -260,3 +272,6 @@ pub(crate) fn predecessors(step: &StepRecord) -> Vec<&StepId> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

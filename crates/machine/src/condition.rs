@@ -70,11 +70,109 @@ fn same(a: &Value, b: &Value) -> bool {
 
 fn order(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
+        (Value::Number(a), Value::Number(b)) => match (a.as_i128(), b.as_i128()) {
             (Some(a), Some(b)) => Some(a.cmp(&b)),
             _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
         },
         (Value::String(a), Value::String(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sim::{
+        plans::{self, StepExt, compile, json, output_of, record, step},
+        script::{done, run},
+    };
+    use towpath_model::{Condition, Operand};
+
+    fn value(text: &str) -> Operand {
+        Operand::Value(json(text))
+    }
+
+    /// Whether a condition holds after a step that gave `output`.
+    fn holds(output: &str, condition: Condition) -> bool {
+        let mut plan = record([step("a"), step("b").after("a")]);
+        plan.params.insert("yes".into(), json("{}"));
+        let mut sim = run(compile(plan));
+        sim.ends("a", done(output));
+        sim.state.holds(&condition).unwrap()
+    }
+
+    fn all(output: &str, make: fn(Operand, Operand) -> Condition, pairs: &[(&str, &str)]) -> Vec<bool> {
+        pairs.iter().map(|(path, text)| holds(output, make(output_of("a", path), value(text)))).collect()
+    }
+
+    #[test]
+    fn values_are_the_same_by_their_meaning() {
+        let output = r#"{"n":1,"f":1.0,"s":"x","o":{"a":[1,2],"b":null},"big":18446744073709551615}"#;
+        let same = [
+            ("/n", "1"),
+            ("/n", "1.0"),
+            ("/f", "1"),
+            ("/s", "\"\\u0078\""),
+            ("/o", "{\"b\":null,\"a\":[1.0,2]}"),
+            ("/nothing", "null"),
+            ("/big", "18446744073709551615"),
+        ];
+        assert_eq!(all(output, Condition::Is, &same), [true; 7]);
+        let different = [
+            ("/n", "\"1\""),
+            ("/n", "true"),
+            ("/s", "\"y\""),
+            ("/o", "{\"a\":[1,2]}"),
+            ("/o/a", "[2,1]"),
+            ("/nothing", "0"),
+            ("/big", "18446744073709551614"),
+        ];
+        assert_eq!(all(output, Condition::Is, &different), [false; 7]);
+    }
+
+    #[test]
+    fn numbers_are_ordered_as_numbers_texts_by_their_bytes_and_nothing_else() {
+        let output = r#"{"n":2,"s":"b","z":null,"big":9007199254740993}"#;
+        let less =
+            [("/n", "10"), ("/n", "2.5"), ("/s", "\"c\""), ("/s", "\"ä\""), ("/big", "9007199254740994")];
+        assert_eq!(all(output, Condition::Less, &less), [true; 5]);
+        let not_less =
+            [("/n", "2"), ("/n", "\"3\""), ("/s", "\"B\""), ("/z", "1"), ("/nothing", "1"), ("/s", "3")];
+        assert_eq!(all(output, Condition::Less, &not_less), [false; 6]);
+        assert_eq!(
+            all(output, Condition::AtMost, &[("/n", "2"), ("/n", "2.0"), ("/n", "1"), ("/z", "null")]),
+            [true, true, false, false]
+        );
+    }
+
+    #[test]
+    fn conditions_of_conditions() {
+        let is = |n: &str| Condition::Is(output_of("a", ""), value(n));
+        let param = |name: &str| Operand::Param { name: name.into(), path: String::new() };
+        for (condition, expected) in [
+            (Condition::All(vec![]), true),
+            (Condition::Any(vec![]), false),
+            (Condition::All(vec![is("7"), is("7")]), true),
+            (Condition::All(vec![is("7"), is("8")]), false),
+            (Condition::Any(vec![is("8"), is("7")]), true),
+            (Condition::Any(vec![is("8"), is("9")]), false),
+            (Condition::Not(Box::new(is("8"))), true),
+            (Condition::Is(param("yes"), value("true")), true),
+            (Condition::Is(param("absent"), value("null")), true),
+        ] {
+            assert_eq!(holds("7", condition.clone()), expected, "{condition:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_read_is_found_wherever_it_stands() {
+        let yes = Condition::Is(value("1"), value("1"));
+        let of = Condition::Is(output_of("b", ""), value("1"));
+        let sim = run(plans::plan([step("a"), step("b").after("a")]));
+        for condition in [
+            Condition::Any(vec![yes.clone(), of.clone()]),
+            Condition::All(vec![Condition::Not(Box::new(yes)), of]),
+        ] {
+            assert!(sim.state.holds(&condition).is_err());
+        }
     }
 }
