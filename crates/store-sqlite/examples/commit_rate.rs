@@ -1,7 +1,7 @@
 //! Transitions per second of the store, with the floor beside them: the same rows, written by hand on one thread.
 //!
-//! `cargo run --release -p towpath-store-sqlite --example commit_rate -- [FOLDER] [ROUNDS]`. The folder has to be on the
-//! disk to be measured. Everything is measured in turn, several rounds, and the medians are printed.
+//! `cargo run --release -p towpath-store-sqlite --example commit_rate -- [FOLDER] [ROUNDS] [normal]`. The folder has to be
+//! on the disk to be measured; `normal` does not wait for the disk, and shows the work of the processor. Everything is measured in turn, several rounds, and the medians are printed.
 
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
@@ -16,7 +16,7 @@ use towpath_model::{
     Actor, Chain, Digest, Epoch, Listing, PipelineName, RunId, RunKey, RunNo, Status, Timestamp, WorkerId,
 };
 use towpath_store::{NewRun, Started, Store, Transition, Wake};
-use towpath_store_sqlite::{Options, SqliteStore};
+use towpath_store_sqlite::{Durability, Options, SqliteStore};
 
 /// Bytes of the payloads of "step n is done" and "step n + 1 begins".
 const PAYLOADS: [usize; 2] = [420, 160];
@@ -36,6 +36,10 @@ fn main() -> Outcome {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let rounds = arguments.next().map_or(Ok(5), |n| n.parse())?;
+    let durability = match arguments.next().as_deref() {
+        Some("normal") => Durability::Normal,
+        _ => Durability::Full,
+    };
     let file = folder.join(format!("commit-rate-{}.db", std::process::id()));
     let mut measures: [(&str, Vec<Measure>); 5] = [
         ("floor, one by one", Vec::new()),
@@ -45,11 +49,11 @@ fn main() -> Outcome {
         ("store, 1000 in flight", Vec::new()),
     ];
     for _ in 0..rounds {
-        measures[0].1.push(floor(&file, 4_000, 1)?);
-        measures[1].1.push(store(&file, 1, 4_000)?);
-        measures[2].1.push(floor(&file, 128_000, 64)?);
-        measures[3].1.push(store(&file, 64, 1_500)?);
-        measures[4].1.push(store(&file, 1_000, 100)?);
+        measures[0].1.push(floor(&file, durability, 4_000, 1)?);
+        measures[1].1.push(store(&file, durability, 1, 4_000)?);
+        measures[2].1.push(floor(&file, durability, 128_000, 64)?);
+        measures[3].1.push(store(&file, durability, 64, 1_500)?);
+        measures[4].1.push(store(&file, durability, 1_000, 100)?);
     }
     remove(&file);
     println!(
@@ -127,12 +131,13 @@ impl Watch {
 }
 
 /// The rows of a transition, as the store writes them, without the store.
-fn floor(file: &Path, transitions: usize, group: usize) -> Outcome<Measure> {
+fn floor(file: &Path, durability: Durability, transitions: usize, group: usize) -> Outcome<Measure> {
     remove(file);
     let runs = 1_000.min(transitions / group);
     let c = Connection::open(file)?;
+    c.pragma_update(None, "synchronous", if durability == Durability::Full { "FULL" } else { "NORMAL" })?;
     c.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1024; PRAGMA cache_size = -16384;
+        "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1024; PRAGMA cache_size = -16384;
          CREATE TABLE heads (run_no INTEGER PRIMARY KEY, seq INTEGER, epoch INTEGER, head_id INTEGER, head_hash BLOB, claims INTEGER);
          CREATE TABLE events (id INTEGER PRIMARY KEY, run_no INTEGER, seq INTEGER, prev_id INTEGER, header BLOB, payload BLOB);
          BEGIN",
@@ -169,9 +174,9 @@ fn floor(file: &Path, transitions: usize, group: usize) -> Outcome<Measure> {
 }
 
 /// So many runs at once, each with so many transitions one after the other.
-fn store(file: &Path, runs: u64, each: usize) -> Outcome<Measure> {
+fn store(file: &Path, durability: Durability, runs: u64, each: usize) -> Outcome<Measure> {
     remove(file);
-    let store = Arc::new(SqliteStore::open(file, Options::default())?);
+    let store = Arc::new(SqliteStore::open(file, Options { durability, ..Options::default() })?);
     let worker = WorkerId::new("bench")?;
     // One worker more than cores, since a leader blocks one while the disk is flushed.
     let cores = std::thread::available_parallelism()?.get();
