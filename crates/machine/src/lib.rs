@@ -9,7 +9,7 @@
 //! Nothing here has a clock, randomness, async or I/O; the time now is an argument. A driver journals the events in one
 //! transition, and only then does the actions: intent before effect.
 //!
-//! [`check`] finds everything that is wrong with a plan at once, and [`Plan`] is a plan made ready to be driven.
+//! [`check()`] finds everything that is wrong with a plan at once, and [`Plan`] is a plan made ready to be driven.
 #![deny(missing_docs)]
 
 mod accept;
@@ -18,6 +18,7 @@ mod check;
 mod condition;
 mod decide;
 mod explain;
+mod inbox;
 mod io;
 mod jitter;
 mod node;
@@ -29,6 +30,7 @@ mod sim;
 mod state;
 mod state_of;
 mod status;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod transitions;

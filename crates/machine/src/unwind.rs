@@ -1,13 +1,14 @@
 //! Undoing: reverse dependency order, for every step whose intent was journaled.
 
 use crate::{
-    Action, Ix, Phase, Rest, RunState, StepState, UndoState, apply::illegal, state::Timer,
-    transitions::visit, work::work,
+    Action, Ix, Phase, Rest, RunState, StepState, UndoState,
+    apply::{Fold, illegal},
+    state::Timer,
+    transitions::visit,
+    work::work,
 };
 use std::cmp::Reverse;
 use towpath_model::{Attempt, Failure, FailureKind, InDoubt, Section, StepId, Then, UndoPolicy};
-
-type Fold = Result<(), crate::CorruptKind>;
 
 impl RunState {
     /// Whether unwinding has something to do about a step.

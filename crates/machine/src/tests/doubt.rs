@@ -148,6 +148,11 @@ fn questions_have_their_own_policy_and_count_as_no_attempt() {
     sim.restarts().wakes().observed("a", unknown()).wakes().observed("a", unknown());
     assert_eq!((sim.kind("a"), sim.node("a").attempt().0), (Resting, 1));
     assert_eq!(sim.does(resolve_done("a")).kind("a"), Done);
+    // A process that died is no verdict on the step, though it may not be tried again.
+    let mut sim = run_of([step("a").in_doubt(Observe).once()]);
+    sim.restarts().observed("a", Observation::NotDone);
+    assert_eq!(sim.kind("a"), Resting);
+    assert_eq!(sim.does(retry("a")).node("a").attempt().0, 2);
     // Not done, and no attempt left.
     let mut sim = run_of([step("a").in_doubt(Observe).once()]);
     sim.lost("a", Ended::TimedOut).observed("a", Observation::NotDone);
