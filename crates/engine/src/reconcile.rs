@@ -182,8 +182,15 @@ pub(crate) async fn take_up_ours(shared: &Arc<Shared>, row: &RunRow) -> Result<(
         return Ok(());
     }
     let (no, run, epoch) = (row.no, row.run, head.epoch);
-    let claimed =
-        Claimed { no, run, epoch, taken_over: false, predecessor_alive_at: None, claims_without_progress: 0 };
+    let claimed = Claimed {
+        no,
+        run,
+        epoch,
+        taken_over: false,
+        predecessor_alive_at: None,
+        death_proven: false,
+        claims_without_progress: 0,
+    };
     take_up(shared, claimed);
     Ok(())
 }

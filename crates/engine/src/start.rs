@@ -278,8 +278,18 @@ impl Fresh {
         let (slot, _) = shared.runs.enter(self.run, no, mailbox);
         let Fresh { plan, state, actions, .. } = self;
         let listing = Some(listing);
-        let begin =
-            Begin { slot, plan, state, chain, epoch, listing, actions, inbox: false, observe_at: None };
+        let begin = Begin {
+            slot,
+            plan,
+            state,
+            chain,
+            epoch,
+            listing,
+            actions,
+            inbox: false,
+            observe_at: None,
+            death_proven: false,
+        };
         drive_new(shared, mail, begin);
     }
 }

@@ -96,6 +96,7 @@ async fn load(
         actions: Vec::new(),
         inbox: true,
         observe_at,
+        death_proven: claimed.death_proven,
     };
     Ok(Driver::new(shared.clone(), mail, begin))
 }

@@ -193,9 +193,11 @@ pub struct Claimed {
     pub epoch: Epoch,
     /// Whether another worker owned it until now: what that worker ran is in doubt.
     pub taken_over: bool,
-    /// When the worker before was last known alive; `None` when nobody owned the run, or when its death is proven, so
-    /// that none of its requests can still be under way from that process.
+    /// When the worker before was last known alive; `None` when nobody owned the run.
     pub predecessor_alive_at: Option<Timestamp>,
+    /// Whether the death of the worker before is proven: nothing of its process can still act, though a request that it
+    /// had sent may still be under way.
+    pub death_proven: bool,
     /// How often it was claimed without an append since, this time included, so 1 when all is well. A run that was
     /// given back counts anew: only one that kills its workers reaches 3.
     pub claims_without_progress: u32,

@@ -60,8 +60,9 @@ async fn unput(cx: &StepContext, _undo: Undo<String>, _what: String) -> Result<(
     effect(cx, "undo", "put", true)
 }
 
-/// Orders something from a provider that knows no keys: a second order would be a second effect.
-#[step("crash.order/v1", observe = ordered, undo = unorder)]
+/// Orders something from a provider that knows no keys: a second order would be a second effect. The ledger answers one
+/// after the other, so that nothing of a dead process is under way when the next one asks: the effect is local.
+#[step("crash.order/v1", observe = ordered, undo = unorder, local)]
 pub async fn order(cx: &StepContext, what: String) -> Result<String, StepError> {
     effect(cx, "run", "order", false)?;
     Ok(format!("ordered {what}"))

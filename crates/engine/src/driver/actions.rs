@@ -59,7 +59,8 @@ impl Driver {
         if self.draining {
             return;
         }
-        if self.observe_at.is_some_and(|at| at > Instant::now()) {
+        let over = self.death_proven && self.plan.plan.step(ix).methods.local;
+        if !over && self.observe_at.is_some_and(|at| at > Instant::now()) {
             self.deferred.push(ix);
         } else {
             self.begin(What::Observe, ix, self.state.node(ix).attempt(), alone);

@@ -49,6 +49,8 @@ pub(crate) struct Driver {
     /// Questions that are not asked yet, because a request of a dead worker may still be under way.
     pub(super) deferred: Vec<Ix>,
     pub(super) observe_at: Option<Instant>,
+    /// Whether the worker before is known to be dead: what cannot outlive its process is over then.
+    pub(super) death_proven: bool,
     pub(super) side: Arc<Side>,
     pub(super) flushes: Flushes,
     pub(super) draining: bool,
@@ -90,6 +92,8 @@ pub(crate) struct Begin {
     pub(crate) inbox: bool,
     /// When the world may be asked at the earliest.
     pub(crate) observe_at: Option<Instant>,
+    /// Whether the worker before is known to be dead.
+    pub(crate) death_proven: bool,
 }
 
 /// The run is not this engine's any more.
@@ -101,7 +105,8 @@ impl Driver {
         mail: UnboundedReceiver<Msg>,
         begin: Begin,
     ) -> (Self, Vec<Action>) {
-        let Begin { slot, plan, state, chain, epoch, listing, actions, inbox, observe_at } = begin;
+        let Begin { slot, plan, state, chain, epoch, listing, actions, inbox, observe_at, death_proven } =
+            begin;
         let driver = Driver {
             shared,
             slot,
@@ -122,6 +127,7 @@ impl Driver {
             look_at: None,
             deferred: Vec::new(),
             observe_at,
+            death_proven,
             side: Arc::default(),
             flushes: Flushes::default(),
             draining: false,

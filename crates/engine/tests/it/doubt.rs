@@ -19,6 +19,7 @@ fn plan(kind: &str) -> Plan<String> {
     let a = match kind {
         "idem" => p.step("a", Idem::new("a")),
         "seen" => p.step("a", Seen::new("a")),
+        "local" => p.step("a", Local::new("a")),
         "asks" => p.step("a", Asks::new("a")),
         _ => p.step("a", Image::new("a")),
     };
@@ -125,14 +126,27 @@ fn in_doubt_a_before_image_is_taken_once() {
 }
 
 #[test]
-fn proof_of_death_lets_the_next_process_go_on_at_once() {
+fn proof_of_death_lets_a_local_step_go_on_at_once() {
+    let scene = Scene::between_runtimes();
+    let run = killed_while_running(&scene, "local");
+    scene.process(async |b| {
+        let engine = b.settle_after(secs(10)).start().await.unwrap();
+        let began = Instant::now();
+        engine.attach::<String>(run).await.unwrap().settled().await.unwrap();
+        assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+    });
+}
+
+#[test]
+fn proof_of_death_does_not_call_back_a_request_that_was_sent() {
     let scene = Scene::between_runtimes();
     let run = killed_while_running(&scene, "seen");
     scene.process(async |b| {
         let engine = b.settle_after(secs(10)).start().await.unwrap();
         let began = Instant::now();
         engine.attach::<String>(run).await.unwrap().settled().await.unwrap();
-        assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+        // The heartbeat was at the beginning, and the process died at once.
+        assert!(began.elapsed() >= secs(9) && began.elapsed() <= secs(11), "{:?}", began.elapsed());
     });
 }
 

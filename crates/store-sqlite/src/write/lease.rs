@@ -182,7 +182,8 @@ fn take(tx: &Tx<'_>, run: i64, me: i64, gone: &[Gone]) -> Result<Option<Claimed>
         run: id,
         epoch: Epoch(epoch as u64),
         taken_over: before.is_some(),
-        predecessor_alive_at: lives.map(|w| Timestamp::from_micros(w.alive_at)),
+        predecessor_alive_at: before.map(|w| Timestamp::from_micros(w.alive_at)),
+        death_proven: before.is_some_and(|w| w.is_dead),
         claims_without_progress: claims,
     }))
 }

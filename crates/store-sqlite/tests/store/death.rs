@@ -63,7 +63,7 @@ fn proof_of_death_is_the_lock_of_a_killed_process() -> Outcome {
     assert_eq!(rest.len(), 2);
     for claimed in first.iter().chain(&rest) {
         assert!(claimed.taken_over);
-        assert_eq!(claimed.predecessor_alive_at, None);
+        assert!(claimed.predecessor_alive_at.is_some() && claimed.death_proven);
     }
     // Nothing is left of it, and its id is free.
     block_on(register(&scene.store, "child"))?;
@@ -78,7 +78,9 @@ fn proof_of_death_is_not_a_deadline_that_passed() -> Outcome {
     assert_eq!(claimed.len(), 3);
     for claimed in &claimed {
         assert!(claimed.taken_over);
-        let alive_at = claimed.predecessor_alive_at.ok_or("a process that lives was proven dead")?;
+        assert!(!claimed.death_proven, "a process that lives was proven dead");
+        let alive_at =
+            claimed.predecessor_alive_at.ok_or("a run that was owned says nothing of its owner")?;
         assert!(alive_at > Timestamp::MIN && alive_at <= SystemClock.now());
     }
     assert!(scene.lock_file_is_there(), "the lock of a process that lives was taken away");

@@ -98,6 +98,7 @@ pub(super) async fn a_run_whose_owners_deadline_has_passed_is_claimed_and_says_t
     assert_eq!(numbers(&claimed), [lease.no]);
     assert!(claimed[0].taken_over);
     assert_eq!(claimed[0].predecessor_alive_at, Some(alive_at));
+    assert!(!claimed[0].death_proven);
     assert_eq!(there.head(lease.no).await?.owner, Some(other));
     Ok(())
 }
@@ -114,7 +115,8 @@ pub(super) async fn a_run_whose_owner_is_proven_dead_is_claimed_at_once(fixture:
         let claimed = there.claim(Claim { worker: other.clone(), limit: 1, only: None }).await?;
         assert_eq!(numbers(&claimed), [lease.no]);
         assert!(claimed[0].taken_over);
-        assert_eq!(claimed[0].predecessor_alive_at, None);
+        assert!(claimed[0].predecessor_alive_at.is_some());
+        assert!(claimed[0].death_proven);
     }
     register(&*there, "me").await?;
     assert_eq!(claim(&*there, &other).await?, []);

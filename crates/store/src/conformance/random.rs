@@ -261,11 +261,12 @@ impl Model<'_> {
         assert!(claimed.epoch > run.lease.epoch);
         run.lease.epoch = claimed.epoch;
         let before = self.workers.iter_mut().find(|w| Some(&w.id) == before.as_ref());
-        let alive_at = before.and_then(|worker| {
+        let known = before.map(|worker| {
             worker.was_taken_over = true;
-            (!worker.is_proven_dead).then_some(worker.alive_at)
+            (worker.alive_at, worker.is_proven_dead)
         });
-        assert_eq!(claimed.predecessor_alive_at, alive_at);
+        assert_eq!(claimed.predecessor_alive_at, known.map(|(alive_at, _)| alive_at));
+        assert_eq!(claimed.death_proven, known.is_some_and(|(_, is_proven_dead)| is_proven_dead));
     }
 
     async fn beat(&mut self) -> Step {

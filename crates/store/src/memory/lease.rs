@@ -86,11 +86,12 @@ impl State {
 
     fn take_lease(&mut self, no: RunNo, me: WorkerNo) -> Claimed {
         let before = self.own(no).owner.replace(me);
-        let mut predecessor_alive_at = None;
+        let (mut predecessor_alive_at, mut death_proven) = (None, false);
         if let Some(before) = before {
             let before = self.workers.get_mut(&before).expect("an owner stays known while it owns");
             let end = before.end.get_or_insert(End::TakenOver);
-            predecessor_alive_at = (*end == End::TakenOver).then_some(before.alive_at);
+            death_proven = *end != End::TakenOver;
+            predecessor_alive_at = Some(before.alive_at);
         }
         let run = self.own(no);
         run.epoch = run.epoch.next();
@@ -101,6 +102,7 @@ impl State {
             epoch: run.epoch,
             taken_over: before.is_some(),
             predecessor_alive_at,
+            death_proven,
             claims_without_progress: run.claims,
         }
     }

@@ -182,6 +182,7 @@ acts! {
     Look "test.look/v1" NoEffect PLAIN;
     Idem "test.idem/v1" Idempotent Methods { compensate: true, ..PLAIN };
     Seen "test.seen/v1" Observe Methods { observe: true, compensate: true, ..PLAIN };
+    Local "test.local/v1" Observe Methods { observe: true, local: true, ..PLAIN };
     Asks "test.asks/v1" AskOperator Methods { compensate: true, ..PLAIN };
     Image "test.image/v1" Observe Methods { before: true, observe: true, compensate: true, ..PLAIN };
     Rare "test.rare/v1" NoEffect PLAIN;
@@ -189,5 +190,5 @@ acts! {
 
 /// The kinds that engines of tests know; `Rare` is left out.
 pub(crate) fn kinds() -> Steps {
-    steps![Look, Idem, Seen, Asks, Image]
+    steps![Look, Idem, Seen, Local, Asks, Image]
 }
