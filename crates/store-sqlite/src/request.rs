@@ -71,6 +71,8 @@ where
     }
 
     fn apply(&mut self, tx: &Tx<'_>) -> Result<(), rusqlite::Error> {
+        // What an earlier try has found goes first: it may hold a lock that this one looks for.
+        self.found = None;
         self.found = Some(match (self.work)(tx) {
             Ok(value) => Ok(value),
             Err(Failure::Refused(error)) => Err(error),

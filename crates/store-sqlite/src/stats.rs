@@ -31,8 +31,6 @@ counters! {
     writes,
     /// Transitions that were taken.
     transitions,
-    /// Events that were appended.
-    events,
     /// How often committing was handed to the store's own thread, because there was no end of it.
     handovers,
     /// How often a commit waited for a moment, because another process wanted the database.

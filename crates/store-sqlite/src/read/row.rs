@@ -6,10 +6,13 @@ use std::error::Error;
 use towpath_model::{Digest, Json, Listing, PipelineName, RunId, RunKey, RunNo, Status, Timestamp, WorkerId};
 use towpath_store::RunRow;
 
-/// The columns of [`run_row`], and the tables that they are in.
-pub(super) const ROW: &str = "runs.run_no, run_id, pipeline, run_key, plan_hash, labels, started_at, \
-     status, note, outcome, changed_at, wake_at, workers.worker \
-     FROM runs JOIN listings USING (run_no) JOIN driving USING (run_no) LEFT JOIN workers ON workers.no = owner";
+/// The columns of [`run_row`].
+pub(super) const COLUMNS: &str = "runs.run_no, run_id, pipeline, run_key, plan_hash, labels, started_at, \
+     status, note, outcome, changed_at, wake_at, workers.worker";
+
+/// What they need beside a table that knows the run.
+pub(super) const TABLES: &str = "runs JOIN listings USING (run_no) JOIN driving USING (run_no) \
+     LEFT JOIN workers ON workers.no = owner";
 
 pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     let time = |i| row.get(i).map(Timestamp::from_micros);
@@ -61,7 +64,7 @@ fn optional<T, E: Error + Send + Sync + 'static>(
 }
 
 pub(crate) fn row_by_run(connection: &Connection, run: RunId) -> Result<Option<RunRow>, Failure> {
-    let sql = format!("SELECT {ROW} WHERE run_id = ?1");
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE run_id = ?1");
     Ok(connection.prepare_cached(&sql)?.query_row([run.as_bytes()], run_row).optional()?)
 }
 
@@ -70,6 +73,6 @@ pub(crate) fn row_by_key(
     pipeline: &PipelineName,
     key: &RunKey,
 ) -> Result<Option<RunRow>, Failure> {
-    let sql = format!("SELECT {ROW} WHERE pipeline = ?1 AND run_key = ?2");
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE pipeline = ?1 AND run_key = ?2");
     Ok(connection.prepare_cached(&sql)?.query_row([pipeline.as_str(), key.as_str()], run_row).optional()?)
 }

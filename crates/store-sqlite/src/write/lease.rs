@@ -118,14 +118,15 @@ fn gone(tx: &Tx<'_>, me: i64, proofs: &Proofs) -> Result<(Vec<Gone>, Vec<Proven>
     Ok((gone, proven))
 }
 
+const DUE: &str = "SELECT run_no, wake_at FROM driving WHERE owner IS NULL AND wake_at IS NOT NULL \
+     AND wake_at <= ?1 AND (?3 IS NULL OR run_no = ?3) ORDER BY wake_at, run_no LIMIT ?2";
+const READY: &str = "SELECT run_no, ready_at FROM driving WHERE owner IS NULL AND ready_at IS NOT NULL \
+     AND ready_at <= ?1 AND (?3 IS NULL OR run_no = ?3) ORDER BY ready_at, run_no LIMIT ?2";
+const OWNED: &str = "SELECT run_no, ?1 FROM driving JOIN listings USING (run_no) WHERE owner = ?4 \
+     AND (?3 IS NULL OR run_no = ?3) AND NOT (status = ?5 AND ready_at IS NULL) ORDER BY run_no LIMIT ?2";
+
 /// The runs that wait for somebody, the longest due first.
 fn due(tx: &Tx<'_>, me: i64, claim: &Claim, gone: &[Gone]) -> Result<Vec<i64>, Failure> {
-    const DUE: &str = "SELECT run_no, wake_at FROM driving WHERE owner IS NULL AND wake_at IS NOT NULL \
-         AND wake_at <= ?1 AND (?3 IS NULL OR run_no = ?3) ORDER BY wake_at, run_no LIMIT ?2";
-    const READY: &str = "SELECT run_no, ready_at FROM driving WHERE owner IS NULL AND ready_at IS NOT NULL \
-         AND ready_at <= ?1 AND (?3 IS NULL OR run_no = ?3) ORDER BY ready_at, run_no LIMIT ?2";
-    const OWNED: &str = "SELECT run_no, ?1 FROM driving JOIN listings USING (run_no) WHERE owner = ?4 \
-         AND (?3 IS NULL OR run_no = ?3) AND NOT (status = ?5 AND ready_at IS NULL) ORDER BY run_no LIMIT ?2";
     let only = match claim.only {
         None => None,
         Some(run) => match number(tx, run)? {
@@ -213,4 +214,23 @@ pub(crate) fn quarantine(
     )?;
     tx.notice();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However many runs are parked, a claim looks only at those that are due.
+    #[test]
+    fn claims_go_through_an_index_and_sort_nothing() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch(crate::open::MIGRATIONS[0]).unwrap();
+        for (sql, index) in [(DUE, "driving_due"), (READY, "driving_ready"), (OWNED, "driving_owned")] {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let nothing = vec![rusqlite::types::Null; explain.parameter_count()];
+            let rows = explain.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3));
+            let plan = rows.unwrap().collect::<Result<Vec<_>, _>>().unwrap().join("; ");
+            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
 }
