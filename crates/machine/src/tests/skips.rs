@@ -19,7 +19,7 @@ fn kinds(sim: &Sim, steps: &[&str]) -> Vec<StepStateKind> {
 }
 
 #[test]
-fn a_step_whose_condition_does_not_hold_is_skipped_with_its_readers_and_not_with_what_is_after_it() {
+fn skip_passes_to_readers_and_not_to_what_is_after() {
     let mut sim = run_of([
         step("scan"),
         step("fix").reads("scan").when(is("scan", "/n", "0")),
@@ -42,7 +42,7 @@ fn a_step_whose_condition_does_not_hold_is_skipped_with_its_readers_and_not_with
 }
 
 #[test]
-fn or_none_does_not_pass_a_skip_on() {
+fn skip_is_not_passed_on_by_or_none() {
     let mut sim =
         run_of([step("a"), step("b").when(is("a", "/n", "9")), step("c").reads_as("b", ReadMode::OrNone)]);
     sim.done("a");
@@ -50,7 +50,7 @@ fn or_none_does_not_pass_a_skip_on() {
 }
 
 #[test]
-fn first_of_takes_the_branch_that_ran_and_is_skipped_when_none_did() {
+fn skip_of_one_branch_leaves_first_of_the_other() {
     let branches = |n: &str| {
         run_of([
             step("a"),
@@ -69,7 +69,7 @@ fn first_of_takes_the_branch_that_ran_and_is_skipped_when_none_did() {
 }
 
 #[test]
-fn a_best_effort_that_fails_is_recorded_and_its_readers_are_skipped() {
+fn skip_of_who_reads_a_best_effort_that_failed() {
     for kind in [FailureKind::Permanent, FailureKind::Rejected, FailureKind::NeedsOperator] {
         let mut sim = run_of([
             step("notify").best_effort(),
@@ -84,7 +84,7 @@ fn a_best_effort_that_fails_is_recorded_and_its_readers_are_skipped() {
 }
 
 #[test]
-fn an_operator_may_skip_a_resting_step_with_an_output_or_without() {
+fn skip_by_an_operator_with_an_output_or_without() {
     let begin = || {
         let mut sim = run_of([step("a"), step("reader").reads("a")]);
         sim.fails("a", FailureKind::NeedsOperator);
@@ -135,7 +135,7 @@ fn conditions_read_the_facts_of_a_blob_and_parameters() {
 }
 
 #[test]
-fn steps_at_the_end_see_what_did_not_run_as_skipped() {
+fn skip_is_what_steps_at_the_end_see_of_what_did_not_run() {
     let mut sim = run_of([
         step("a").once(),
         step("b").reads("a"),
