@@ -89,11 +89,7 @@ impl RunState {
             (Timer::State, StepState::Parked { .. }) => drop(self.live.due_waits.insert(ix)),
             (Timer::State, StepState::Backoff { .. }) => drop(self.live.due_tries.insert(ix)),
             (Timer::State, StepState::InDoubt { .. }) => self.ask_world(ix),
-            // What is being asked about is judged by its answer.
-            (Timer::Within, StepState::Running) if self.live.observing.contains(&ix) => {}
-            (Timer::Within, StepState::Running) => {
-                self.live.actions.push(Action::Expire(self.plan.step(ix).id.clone()));
-            }
+            (Timer::Within, StepState::Running) => self.expire(ix),
             (Timer::Within, StepState::Parked { .. } | StepState::Backoff { .. }) => {
                 let text = "the time limit over all its attempts and waits passed";
                 let failure = Failure::new(FailureKind::Permanent, text);
@@ -101,6 +97,19 @@ impl RunState {
                 self.fail_event(events, now, ix, failure, then);
             }
             (Timer::State | Timer::Within, _) => {}
+        }
+    }
+
+    /// The time over all attempts of a step whose body runs is over.
+    fn expire(&mut self, ix: Ix) {
+        // What is being asked about is judged by its answer.
+        if self.live.observing.contains(&ix) || self.live.lost.contains_key(&ix) {
+            return;
+        }
+        if self.withdraw_entry(ix) {
+            self.live.lost.insert(ix, Ended::TimedOut);
+        } else {
+            self.live.actions.push(Action::Expire(self.plan.step(ix).id.clone()));
         }
     }
 

@@ -167,21 +167,28 @@ impl RunState {
         }
         self.close_section();
         self.set_phase(Phase::Draining);
-        let (entries, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.live.actions).into_iter().partition(|a| matches!(a, Action::Enter(..)));
-        self.live.actions = rest;
         for ix in self.sets.running.clone() {
-            let id = &self.plan.step(ix).id;
-            if entries.iter().any(|a| matches!(a, Action::Enter(step, _) if step == id)) {
-                // Its entry was held back. What waits in memory for it must not wait for ever.
-                self.live.actions.push(Action::Forget(id.clone()));
+            if self.withdraw_entry(ix) {
                 self.live.lost.insert(ix, Ended::Dropped);
             } else if self.live.observing.contains(&ix) {
                 self.live.lost.insert(ix, Ended::Died);
             } else if !self.live.lost.contains_key(&ix) {
-                self.live.actions.push(Action::Stop(id.clone()));
+                self.live.actions.push(Action::Stop(self.plan.step(ix).id.clone()));
             }
         }
+    }
+
+    /// Takes back the order to enter a body, when it was not given yet: whether there was one. What waits in memory for
+    /// it must not wait for ever.
+    pub(crate) fn withdraw_entry(&mut self, ix: Ix) -> bool {
+        let id = &self.plan.step(ix).id;
+        let before = self.live.actions.len();
+        self.live.actions.retain(|a| !matches!(a, Action::Enter(step, _) if step == id));
+        let withdrawn = self.live.actions.len() < before;
+        if withdrawn {
+            self.live.actions.push(Action::Forget(id.clone()));
+        }
+        withdrawn
     }
 
     /// The `on_failure` steps that are left have no turn any more: the run was given up.

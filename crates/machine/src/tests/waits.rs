@@ -206,6 +206,17 @@ fn the_limit_over_all_attempts_and_waits_ends_each_state_in_its_way() {
 }
 
 #[test]
+fn a_body_that_has_no_time_left_is_not_entered_again() {
+    let mut sim = run_of([step("a").within(secs(10)).in_doubt(InDoubt::Idempotent).undoable()]);
+    // The process died, and the next one takes the run over too late.
+    sim.now = at(30);
+    sim.restarts();
+    assert_eq!((sim.under_way(What::Run), sim.kind("a")), (vec![], StepStateKind::InDoubt));
+    assert_eq!(sim.node("a").doubt(), Some(Ended::TimedOut));
+    assert_eq!(sim.under_way(What::Undo), ["a"]);
+}
+
+#[test]
 fn a_body_over_its_time_that_comes_to_a_wait_fails_there() {
     let mut sim = run_of([step("a").within(secs(10))]);
     sim.time(10);
