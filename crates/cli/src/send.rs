@@ -117,7 +117,7 @@ pub(crate) async fn send(cx: &mut Cx<'_>, letter: Letter) -> Result<u8, Fault> {
     let row = find::run(&*cx.store, &run).await?;
     let actor = match sending.actor {
         Some(actor) => actor,
-        None => user()?,
+        None => towpath::os_user(),
     };
     let id = match sending.id {
         Some(id) => id,
@@ -304,15 +304,6 @@ fn goes_on(step: &StepId) -> Answer {
 fn is_decision(value: &Json, approve: bool, comment: &str) -> bool {
     let Ok(value) = value.read::<serde_json::Value>() else { return false };
     value["approve"] == approve && value["comment"] == comment
-}
-
-/// The user of this process, as an actor.
-fn user() -> Result<Actor, Fault> {
-    let variables = ["USER", "LOGNAME", "USERNAME"];
-    let name = variables.iter().filter_map(|v| std::env::var(v).ok()).find(|name| !name.is_empty());
-    let name = name.unwrap_or_else(|| "unknown".into());
-    Actor::new(&format!("os-user:{name}"))
-        .map_err(|e| Fault::usage(format!("your user name cannot be an actor: {e}; name one with --as")))
 }
 
 /// An id that nobody has used: the time, this process, and a random number.

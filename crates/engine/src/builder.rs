@@ -3,7 +3,9 @@
 use crate::{
     Engine, EngineError, EnvSecrets, SecretSource,
     config::Config,
-    lease, open, reconcile,
+    lease, open,
+    os_user::os_user,
+    reconcile,
     shared::{Parts, Shared},
 };
 use std::{sync::Arc, time::Duration};
@@ -50,8 +52,6 @@ impl Builder {
     fn new(store: From) -> Self {
         let id = uuid::Uuid::now_v7();
         let worker = WorkerId::new(&format!("{}-{}", std::process::id(), id.simple()));
-        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
-        let actor = Actor::new(&format!("os-user:{user}")).unwrap_or_else(|_| Actor::engine());
         Builder {
             store,
             clock: Arc::new(SystemClock),
@@ -60,7 +60,7 @@ impl Builder {
             secrets: Arc::new(EnvSecrets),
             config: Config {
                 worker: worker.expect("digits and a UUID are a worker id"),
-                actor,
+                actor: os_user(),
                 lease: Duration::from_secs(10),
                 grace: Duration::from_secs(30),
                 park_after: Duration::from_secs(5),

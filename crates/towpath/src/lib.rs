@@ -65,7 +65,7 @@ pub use towpath_step::*;
 
 pub use towpath_engine::{
     Builder, DriveReport, Engine, EngineError, EngineErrorKind, EnvSecrets, Explanation, Health, IntoRunKey,
-    Run, SecretSource, Settled, Start, Until, Update, Updates,
+    Run, SecretSource, Settled, Start, Until, Update, Updates, os_user,
 };
 
 pub mod prelude;
