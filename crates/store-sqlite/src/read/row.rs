@@ -36,7 +36,8 @@ pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
 pub(crate) fn listing_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Listing> {
     let code = row.get(first)?;
     let status = Status::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(first, code))?;
-    let outcome = optional(row, first + 2, |outcome| Json::parse(outcome)?.read())?;
+    // One that a newer release wrote, and that we cannot read, must not hide every other run of a list.
+    let outcome = optional(row, first + 2, |outcome| Json::parse(outcome)?.read()).unwrap_or(None);
     Ok(Listing { status, note: row.get(first + 1)?, outcome })
 }
 

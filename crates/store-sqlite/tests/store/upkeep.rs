@@ -188,3 +188,19 @@ fn many_readers_share_a_few_connections() -> Outcome {
     });
     Ok(())
 }
+
+#[test]
+fn an_outcome_that_cannot_be_read_hides_no_run() -> Outcome {
+    let fixture = Sqlite::new();
+    let store = fixture.store();
+    let me = block_on(register(&store, "me"))?;
+    for n in 0..3 {
+        block_on(Run::start(&store, &me, n))?;
+    }
+    let other = Connection::open(fixture.folder.database())?;
+    other.execute("UPDATE listings SET outcome = '{\"of-a-newer-release\":1}' WHERE run_no = 2", [])?;
+    let rows = rows(&store)?;
+    assert_eq!(rows.len(), 3);
+    assert!(rows.iter().all(|row| row.listing.outcome.is_none()));
+    Ok(())
+}
