@@ -179,7 +179,7 @@ pub(crate) fn lost(what: What, ended: Ended, message: Option<String>, host: &Bod
 }
 
 /// Runs a step's code, and gives the message when it panics.
-async fn caught<T>(code: impl Future<Output = T>) -> Result<T, String> {
+pub(crate) async fn caught<T>(code: impl Future<Output = T>) -> Result<T, String> {
     let mut code = pin!(code);
     std::future::poll_fn(|cx| {
         // What panicked is not polled again, and what it shares with others is behind locks of its own.

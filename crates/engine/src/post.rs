@@ -66,7 +66,7 @@ impl Engine {
             _ => None,
         });
         let refused = |kind| EngineError::new(kind, ORDER).with("run", run).with("verb", word);
-        match answer.await {
+        match answer.await? {
             Some(None) => Ok(()),
             Some(Some(why)) => Err(refused(EngineErrorKind::Refused).with("why", why)),
             // It ended before it came to read the verb.

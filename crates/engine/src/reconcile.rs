@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::time::Instant;
 use towpath_model::{Epoch, RunId, Status, Timestamp};
-use towpath_store::{Claim, Claimed, Cursor, Filter, Page, RunRow, StoreError};
+use towpath_store::{Claim, Claimed, Cursor, Filter, Page, RunRow, StoreError, StoreErrorKind};
 
 /// Looks for work until the engine stops.
 pub(crate) async fn reconcile(shared: Arc<Shared>) {
@@ -211,11 +211,14 @@ pub(crate) async fn wind_down(shared: &Arc<Shared>, grace: bool) -> Result<(), S
     shared.enter(Phase::Stopped);
     let worker = shared.lease.worker();
     let mut backoff = Backoff::new();
-    for _ in 0..3 {
+    let mut tries = 0;
+    loop {
         match shared.store.retire(&worker).await {
-            Err(error) if error.is_transient() => backoff.wait().await,
+            // The lease was lost before: there is nothing to give back.
+            Err(error) if error.kind() == StoreErrorKind::NotFound => return Ok(()),
+            Err(error) if error.is_transient() && tries < 3 => backoff.wait().await,
             done => return done,
         }
+        tries += 1;
     }
-    shared.store.retire(&worker).await
 }

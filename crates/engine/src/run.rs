@@ -1,11 +1,12 @@
 //! A run, as a value that users hold.
 
 use crate::{
-    Engine, EngineError, Settled, Updates,
+    Engine, EngineError, EngineErrorKind, Settled, Updates,
     engine::find,
     explain::explain,
     runs::{View, Watch},
     settled,
+    shared::{Phase, Shared},
 };
 use serde::de::DeserializeOwned;
 use std::{fmt, marker::PhantomData, sync::Arc};
@@ -73,7 +74,7 @@ impl<Out: DeserializeOwned> Run<Out> {
     /// Returns when the run is over, or when an operator has to decide. A run that waits is neither.
     ///
     /// # Errors
-    /// When the store cannot tell, or the output is not an `Out`.
+    /// When the store cannot tell, the output is not an `Out`, or the engine was shut down before the run was over.
     ///
     /// # Cancel safety
     /// Safe to drop.
@@ -97,17 +98,27 @@ impl<Out: DeserializeOwned> Run<Out> {
                     return Ok(Settled::Stuck(explain(shared, &row).await?));
                 }
             }
-            next(&mut views, &mut changes, view.here).await;
+            if shared.phase() == Phase::Stopped {
+                return Err(EngineError::new(EngineErrorKind::Stopped, WAIT).with("run", self.id));
+            }
+            next(shared, &mut views, &mut changes, view.here).await;
         }
     }
 }
 
-/// Returns when there may be news of a run.
-pub(crate) async fn next(views: &mut watch::Receiver<View>, changes: &mut watch::Receiver<u64>, here: bool) {
-    // Both senders live as long as the handle that waits, so that waiting cannot fail.
+/// Returns when there may be news of a run, or the engine stops.
+pub(crate) async fn next(
+    shared: &Shared,
+    views: &mut watch::Receiver<View>,
+    changes: &mut watch::Receiver<u64>,
+    here: bool,
+) {
+    let mut phases = shared.phases();
+    // The senders live as long as the handle that waits, so that waiting cannot fail.
     tokio::select! {
         _ = views.changed() => {}
         _ = changes.changed(), if !here => {}
+        _ = phases.wait_for(|phase| *phase == Phase::Stopped) => {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! Taking a claimed run up: from its journal into memory.
 
 use crate::{
+    body,
     config::{BLOCKED_FOR, CLAIMS_MOST},
     driver::{Begin, Driver},
     fold::{Folded, Unfolded, fold},
@@ -36,7 +37,7 @@ pub(crate) fn take_up(shared: &Arc<Shared>, claimed: Claimed) {
         }
         slot.watch.change(|view| view.here = true);
         match load(&shared, &slot, mail, &claimed).await {
-            Ok((driver, first)) => driver.drive(first).await,
+            Ok((driver, first)) => drive(&shared, driver, first, &slot, &claimed).await,
             Err(left) => shared.leave(&slot, left),
         }
     };
@@ -51,8 +52,34 @@ pub(crate) fn drive_new(shared: &Arc<Shared>, mail: UnboundedReceiver<Msg>, fres
         view.here = true;
         view.status = Some(Status::Running);
     });
+    let slot = fresh.slot.clone();
+    let claimed = Claimed {
+        no: slot.no,
+        run: slot.run,
+        epoch: fresh.epoch,
+        taken_over: false,
+        predecessor_alive_at: None,
+        death_proven: false,
+        claims_without_progress: 0,
+    };
     let (driver, first) = Driver::new(shared.clone(), mail, fresh);
-    tokio::spawn(driver.drive(first).instrument(span));
+    let shared = shared.clone();
+    tokio::spawn(async move { drive(&shared, driver, first, &slot, &claimed).await }.instrument(span));
+}
+
+/// Drives a run. Should driving it ever panic, the run is set aside, and others go on.
+async fn drive(
+    shared: &Arc<Shared>,
+    driver: Driver,
+    first: Vec<Action>,
+    slot: &Arc<Slot>,
+    claimed: &Claimed,
+) {
+    if let Err(panic) = body::caught(driver.drive(first)).await {
+        let why = format!("driving it panicked, which is a defect of this release: {panic}");
+        let left = quarantine::set_aside(shared, slot, claimed, Seq(0), &why).await;
+        shared.leave(slot, left);
+    }
 }
 
 /// A run that comes into memory while the engine winds down leaves it again.

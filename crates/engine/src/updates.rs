@@ -1,9 +1,9 @@
 //! Following a run's journal.
 
 use crate::{
-    Engine, EngineError,
+    Engine, EngineError, EngineErrorKind,
     runs::{Follow, View},
-    shared::Shared,
+    shared::{Phase, Shared},
     time::Backoff,
 };
 use std::collections::VecDeque;
@@ -82,7 +82,7 @@ impl Updates {
     /// The next thing that happens; `None` when the run is over and everything was given.
     ///
     /// # Errors
-    /// When the journal cannot be read. Asking again goes on where it was.
+    /// When the journal cannot be read, and then asking again goes on where it was; or the engine was shut down.
     ///
     /// # Cancel safety
     /// Safe to drop: nothing is lost.
@@ -101,7 +101,11 @@ impl Updates {
             }
             if self.ready.is_empty() && !self.over {
                 self.caught_up = true;
-                crate::run::next(&mut self.views, &mut self.changes, here).await;
+                let shared = self.engine.shared().clone();
+                if shared.phase() == Phase::Stopped {
+                    return Some(Err(EngineError::new(EngineErrorKind::Stopped, FOLLOW)));
+                }
+                crate::run::next(&shared, &mut self.views, &mut self.changes, here).await;
             }
         }
     }
@@ -161,18 +165,20 @@ pub(crate) async fn find_event<T>(
     no: RunNo,
     after: Seq,
     wanted: impl Fn(&Event) -> Option<T>,
-) -> Option<T> {
+) -> Result<Option<T>, EngineError> {
     let mut updates = Updates::new(engine, run, no);
     updates.last = after;
     let mut backoff = Backoff::new();
     loop {
-        match updates.next().await? {
+        let Some(update) = updates.next().await else { return Ok(None) };
+        match update {
             Ok(Update::Event { event, .. }) => {
                 if let Some(found) = wanted(&event) {
-                    return Some(found);
+                    return Ok(Some(found));
                 }
             }
             Ok(_) => {}
+            Err(error) if *error.kind() == EngineErrorKind::Stopped => return Err(error),
             Err(error) => {
                 tracing::warn!(%run, error = %error, "the journal cannot be read; trying again");
                 backoff.wait().await;

@@ -235,13 +235,7 @@ impl Driver {
     /// Drops a body that waits in memory at a durable wait: it has nothing to say.
     fn forget(&mut self, step: &StepId) {
         let ix = self.ix(step);
-        self.bodies.retain(|b| {
-            let forgotten = b.ix == ix && b.what == What::Run && b.waiting.is_some();
-            if forgotten {
-                b.abort();
-            }
-            !forgotten
-        });
+        self.bodies.retain(|b| b.ix != ix || b.what != What::Run || b.waiting.is_none());
     }
 
     /// A body that nobody runs has ended all the same.
@@ -270,6 +264,13 @@ impl Live {
         if let Some(task) = &self.task {
             task.abort();
         }
+    }
+}
+
+impl Drop for Live {
+    /// A body that nobody supervises any more must not go on; for one that has ended this does nothing.
+    fn drop(&mut self) {
+        self.abort();
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{tally::Left, time::Backoff};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use towpath_machine::Action;
-use towpath_model::{Actor, Chain, Digest, Listing, Status, StoredEvent};
+use towpath_model::{Actor, Chain, Digest, Epoch, Listing, Status, StoredEvent, Timestamp, limits};
 use towpath_store::{Blob, LogLine, Progress, Refused, StoreError, Transition, Wake};
 
 /// Errors that trying again does not help, after which a run is set aside.
@@ -99,6 +99,11 @@ impl Driver {
             let events = seal(&mut self.chain.clone(), self.epoch, draft);
             let transition = self.transition(draft, parts, events, chain.hash());
             written = self.send(transition).await?;
+        }
+        let warns = self.chain.seq().0 < limits::EVENTS_WARNING && chain.seq().0 >= limits::EVENTS_WARNING;
+        if warns {
+            let (run, events, most) = (self.slot.run, chain.seq(), limits::EVENTS_PER_JOURNAL);
+            tracing::warn!(%run, %events, most, "the journal is long; the run rests when it reaches the limit");
         }
         self.chain = chain;
         Ok(())
@@ -200,7 +205,7 @@ impl Driver {
     }
 
     /// The wait of a body is durable: it goes on waiting in memory, or is dropped.
-    fn park(&mut self, asked: Asked, now: towpath_model::Timestamp, actions: &[Action]) {
+    fn park(&mut self, asked: Asked, now: Timestamp, actions: &[Action]) {
         let Asked { entry, wait, until, reply } = asked;
         let Some(i) = self.bodies.iter().position(|b| b.no == entry) else { return };
         let step = &self.plan.plan.step(self.bodies[i].ix).id;
@@ -210,16 +215,12 @@ impl Driver {
             live.deadline = None;
             live.waiting = Some((wait, reply));
         } else {
-            self.bodies.swap_remove(i).abort();
+            self.bodies.swap_remove(i);
         }
     }
 
     /// Whether a body may wait in memory for what is over at `until`.
-    pub(super) fn stays(
-        &self,
-        until: Option<towpath_model::Timestamp>,
-        now: towpath_model::Timestamp,
-    ) -> bool {
+    pub(super) fn stays(&self, until: Option<Timestamp>, now: Timestamp) -> bool {
         let limit = self.shared.config.park_after;
         !self.draining && limit > Duration::ZERO && until.is_some_and(|until| until.since(now) <= limit)
     }
@@ -229,12 +230,12 @@ impl Driver {
         for reply in draft.saved {
             let _ = reply.send(Ok(()));
         }
-        self.bodies.drain(..).for_each(|b| b.abort());
+        self.bodies.clear();
     }
 }
 
 /// Seals the events of a draft onto a chain.
-fn seal(chain: &mut Chain, epoch: towpath_model::Epoch, draft: &Draft) -> Vec<StoredEvent> {
+fn seal(chain: &mut Chain, epoch: Epoch, draft: &Draft) -> Vec<StoredEvent> {
     let seal = |drafted: &Drafted| {
         let Drafted { event, actor } = drafted;
         let payload = event.encode().expect("an event is made of ids, numbers and JSON, and can be encoded");

@@ -1,7 +1,15 @@
 //! Leaving memory: at rest, at the end, when the process stops, and when the lease is lost.
 
-use super::{core::Driver, draft::Draft};
-use crate::{body::What, config::BLOCKED_FOR, mailbox::Msg, tally::Left};
+use super::{
+    core::{Driver, Live},
+    draft::Draft,
+};
+use crate::{
+    body::What,
+    config::BLOCKED_FOR,
+    mailbox::{EntryNo, Msg},
+    tally::Left,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 use towpath_machine::Phase;
@@ -88,12 +96,7 @@ impl Driver {
         self.state.hold(true);
         // What looks, and what waits durably, has nothing to tell.
         self.drop_quietly(|what| matches!(what, What::Before | What::Observe));
-        self.bodies.retain(|b| {
-            if b.waiting.is_some() {
-                b.abort();
-            }
-            b.waiting.is_none()
-        });
+        self.bodies.retain(|b| b.waiting.is_none());
         for body in &mut self.bodies {
             body.ask_to_stop(grace);
             body.drop_at = body.drop_at.map(|at| at.min(Instant::now() + grace));
@@ -101,12 +104,7 @@ impl Driver {
     }
 
     fn drop_quietly(&mut self, which: impl Fn(What) -> bool) {
-        self.bodies.retain(|b| {
-            if which(b.what) {
-                b.abort();
-            }
-            !which(b.what)
-        });
+        self.bodies.retain(|b| !which(b.what));
     }
 
     /// Holds a run back that this engine cannot drive, and lets it go when it can.
@@ -125,10 +123,14 @@ impl Driver {
             body.abort();
             open += usize::from(body.task.is_some());
         }
+        let is_open = |bodies: &[Live], no: EntryNo| bodies.iter().any(|b| b.no == no && b.task.is_some());
+        if let Some(Msg::End(no, _)) = self.received.take() {
+            open -= usize::from(is_open(&self.bodies, no));
+        }
         let until = Instant::now() + GONE_WITHIN;
         while open > 0 {
             match tokio::time::timeout_at(until, self.mail.recv()).await {
-                Ok(Some(Msg::End(no, _))) => open -= usize::from(self.bodies.iter().any(|b| b.no == no)),
+                Ok(Some(Msg::End(no, _))) => open -= usize::from(is_open(&self.bodies, no)),
                 Ok(Some(_)) => {}
                 // A body that does not come to an await cannot be dropped: it is left behind, without its lease.
                 Ok(None) | Err(_) => return,

@@ -189,3 +189,19 @@ async fn concurrency_is_kept_and_what_waits_has_its_turn() {
     assert_eq!(most, 2);
     assert!(began.elapsed() >= secs(30) && began.elapsed() < secs(32), "{:?}", began.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_is_told_that_the_engine_stopped() {
+    let scene = Scene::new();
+    scene.world.run("a", |cx, _| Box::pin(async move { cx.signal::<String>("go").await }));
+    let engine = scene.engine().await;
+    let run = engine.run(two(), "k").await.unwrap();
+    let waiting = tokio::spawn({
+        let run = run.clone();
+        async move { run.settled().await }
+    });
+    until("it is parked", async || scene.row(&run).await.listing.status == Status::Waiting).await;
+    engine.shutdown().await.unwrap();
+    assert_eq!(*waiting.await.unwrap().unwrap_err().kind(), EngineErrorKind::Stopped);
+    engine.shutdown().await.unwrap();
+}

@@ -204,3 +204,24 @@ fn crash_at_every_commit_forward_and_unwinding() {
         assert!(nth > 3, "faults were aimed at {nth} commits");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_defect_in_driving_one_run_sets_it_aside_and_others_go_on() {
+    let scene = Scene::new();
+    let store = Hooked::new(scene.memory.clone());
+    let engine = scene.builder_on(store.clone()).start().await.unwrap();
+    let struck = AtomicU32::new(0);
+    store.hook(move |at| {
+        assert!(at != Moment::BeforeCommit || struck.fetch_add(1, Ordering::SeqCst) > 0, "a defect");
+        false
+    });
+    let run = engine.run(plan(), "k").await.unwrap();
+    let Settled::Stuck(why) = run.settled().await.unwrap() else { panic!("it is set aside") };
+    assert!(why.to_string().contains("driving it panicked"), "{why}");
+    let other = engine.run(plan(), "other").await.unwrap();
+    assert_eq!(other.settled().await.unwrap(), Settled::Succeeded("c done".into()));
+    // What it had under way is in doubt, and somebody may try again.
+    let retry = towpath_model::Verb::Retry { step: None, new_key: false, from_scratch: false };
+    run.verb(retry, "with another release").await.unwrap();
+    assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("c done".into()));
+}

@@ -15,5 +15,7 @@ mod quarantine;
 mod runs;
 mod secrets;
 mod sends;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod unwinding;
 mod waits;
