@@ -6,6 +6,7 @@ extern crate towpath_step as towpath;
 
 mod common;
 
+mod chaos;
 mod doubt;
 mod ends;
 mod faults;
