@@ -208,8 +208,12 @@ impl<'a> Checker<'a> {
     /// Kahn's algorithm ("Topological sorting of large networks", CACM 1962); what is left over is on a cycle or behind one.
     fn cycles(&mut self) {
         let record = self.record;
-        // What names no step of the plan was reported already.
-        let known = |s| predecessors(s).into_iter().filter_map(|id| self.index.get(id).copied()).collect();
+        // What names no step of the plan was reported already; an id that two steps have says nothing of which is meant.
+        let mut twice: HashSet<&StepId> = HashSet::new();
+        let mut seen: HashSet<&StepId> = HashSet::new();
+        twice.extend(record.steps.iter().map(|s| &s.id).filter(|id| !seen.insert(id)));
+        let place = |id: &StepId| self.index.get(id).copied().filter(|_| !twice.contains(id));
+        let known = |s| predecessors(s).into_iter().filter_map(place).collect();
         let edges: Vec<Vec<usize>> = record.steps.iter().map(known).collect();
         let mut missing: Vec<usize> = edges.iter().map(Vec::len).collect();
         let mut dependents = vec![Vec::new(); edges.len()];

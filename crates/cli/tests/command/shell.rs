@@ -60,7 +60,7 @@ impl Shell {
     /// The binary with these arguments, in an environment that names the store.
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_towpath"));
-        command.args(args).env_clear().env("TOWPATH_STORE", self.url()).env("USER", "carol");
+        command.args(args).env_clear().env("TOWPATH_STORE", self.url());
         command.current_dir(self.folder.path());
         command
     }
