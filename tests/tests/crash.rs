@@ -18,8 +18,8 @@ use towpath::model::{
 use towpath_testkit::{Aim, Side};
 use towpath_tests::crash::{
     child::open,
-    ledger::{Ask, ask, doubled, leaked, lines_of},
-    plans::{NAMES, effects},
+    ledger::{Ask, ask, doubled, lines_of},
+    plans::{NAMES, effects, steps},
 };
 
 const CHILD: &str = env!("CARGO_BIN_EXE_crash-child");
@@ -183,19 +183,58 @@ fn check(case: &str, plan: &str, db: &Path, ledger: &Ledger, outcome: &str) {
     let run = only_run(db);
     let lines = lines_of(&ledger.file, &run.to_string()).expect("read the ledger");
     assert_eq!(doubled(&lines), Vec::<String>::new(), "{case}: doubled");
-    let events = journal(db, run);
-    for event in &events {
-        let Event::StepDone(done) = event else { continue };
-        for effect in effects(plan, done.step.as_str()) {
-            let there = |l: &towpath_tests::crash::ledger::Line| {
-                l.step == done.step.as_str() && l.phase == "run" && l.effect == *effect
-            };
-            assert!(lines.iter().any(there), "{case}: lost {} of {}", effect, done.step);
-        }
-    }
-    if want == "compensated" {
-        assert_eq!(leaked(&lines), Vec::<String>::new(), "{case}: leaked");
-    }
+    let mut wrote: Vec<_> =
+        lines.iter().map(|l| (l.step.as_str(), l.phase.as_str(), l.effect.as_str())).collect();
+    wrote.sort_unstable();
+    assert_eq!(wrote, all_effects(plan), "{case}: lost, or leaked");
+    check_journal(case, plan, &journal(db, run));
+}
+
+/// The effects of a plan that came to its end: every step's, and when it is undone, their undoing.
+fn all_effects(plan: &str) -> Vec<(&'static str, &'static str, &'static str)> {
+    let work =
+        steps(plan).iter().flat_map(|step| effects(plan, step).iter().map(|effect| (*step, "run", *effect)));
+    let undo = work.clone().map(|(step, _, effect)| (step, "undo", effect)).filter(|_| plan == "unwind");
+    let mut all: Vec<_> = work.chain(undo).collect();
+    all.sort_unstable();
+    all
+}
+
+/// What the journal itself has to say: every step is done once, every wait begins once and ends once, and the run settles
+/// once.
+fn check_journal(case: &str, plan: &str, events: &[Event]) {
+    let mut done: Vec<_> = events
+        .iter()
+        .filter_map(|e| match e {
+            Event::StepDone(e) => Some(e.step.as_str()),
+            _ => None,
+        })
+        .collect();
+    done.sort_unstable();
+    let mut want: Vec<_> = steps(plan).iter().copied().filter(|step| *step != "bad").collect();
+    want.sort_unstable();
+    assert_eq!(done, want, "{case}: what is done");
+    let begun: Vec<_> = events
+        .iter()
+        .filter_map(|e| match e {
+            // A wait that began twice would have a second deadline.
+            Event::WaitStarted(e) => Some(e.wait.as_str()),
+            _ => None,
+        })
+        .collect();
+    let over: Vec<_> = events
+        .iter()
+        .filter_map(|e| match e {
+            Event::WaitOver(e) => Some(e.wait.as_str()),
+            _ => None,
+        })
+        .collect();
+    let waits: &[&str] = match plan {
+        "waits" => &["bake-1", "bake-2", "bake-3"],
+        "approval" => &["approval"],
+        _ => &[],
+    };
+    assert_eq!((&begun[..], &over[..]), (waits, waits), "{case}: waits that began, and that ended");
     let settled = events.iter().filter(|e| e.kind() == EventKind::RunSettled).count();
     assert_eq!(settled, 1, "{case}: a run settles once");
 }

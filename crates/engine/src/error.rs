@@ -135,15 +135,15 @@ impl fmt::Display for EngineError {
 }
 
 impl fmt::Debug for EngineError {
+    /// The message and everything beneath it: a `main` that returns the error shows this, and it is what people read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { kind, operation, context, problems, source } = &*self.0;
-        f.debug_struct("EngineError")
-            .field("kind", kind)
-            .field("operation", operation)
-            .field("context", context)
-            .field("problems", problems)
-            .field("source", source)
-            .finish()
+        write!(f, "{self}")?;
+        let mut beneath = self.source();
+        while let Some(error) = beneath {
+            write!(f, "\n  because: {error}")?;
+            beneath = error.source();
+        }
+        Ok(())
     }
 }
 

@@ -148,10 +148,3 @@ pub fn doubled(lines: &[Line]) -> Vec<String> {
     }
     counts.into_iter().filter(|(_, n)| *n > 1).map(|(effect, n)| format!("{effect} ({n} times)")).collect()
 }
-
-/// Steps whose work has effects and whose undoing has none, of a run that was undone.
-pub fn leaked(lines: &[Line]) -> Vec<String> {
-    let undone: BTreeSet<_> = lines.iter().filter(|l| l.phase == "undo").map(|l| &l.step).collect();
-    let done: BTreeSet<_> = lines.iter().filter(|l| l.phase == "run").map(|l| &l.step).collect();
-    done.difference(&undone).map(|step| (*step).clone()).collect()
-}

@@ -187,6 +187,19 @@ pub fn plan(name: &str) -> Result<Plan<()>, Box<dyn std::error::Error>> {
     Ok(p.build()?.plan()?)
 }
 
+/// The steps of a sample plan.
+pub fn steps(plan: &str) -> &'static [&'static str] {
+    match plan {
+        "linear" => &["a", "b", "c", "d"],
+        "diamond" => &["top", "left", "right", "join"],
+        "waits" => &["first", "bake", "last"],
+        "approval" => &["build", "gate", "promote"],
+        "doubt" => &["one", "two", "three"],
+        "unwind" => &["a", "b", "c", "d", "bad"],
+        _ => &[],
+    }
+}
+
 /// The effects that a step of this plan must have left when it is journaled as done.
 pub fn effects(plan: &str, step: &str) -> &'static [&'static str] {
     match (plan, step) {
