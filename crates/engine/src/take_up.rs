@@ -36,7 +36,8 @@ pub(crate) fn take_up(shared: &Arc<Shared>, claimed: Claimed) {
             before.gone().await;
         }
         slot.watch.change(|view| view.here = true);
-        match load(&shared, &slot, mail, &claimed).await {
+        // Boxed, so that the task does not keep the room for as long as the run is in memory.
+        match Box::pin(load(&shared, &slot, mail, &claimed)).await {
             Ok((driver, first)) => drive(&shared, driver, first, &slot, &claimed).await,
             Err(left) => shared.leave(&slot, left),
         }
@@ -70,14 +71,14 @@ pub(crate) fn drive_new(shared: &Arc<Shared>, mail: UnboundedReceiver<Msg>, fres
 /// Drives a run. Should driving it ever panic, the run is set aside, and others go on.
 async fn drive(
     shared: &Arc<Shared>,
-    driver: Driver,
+    driver: Box<Driver>,
     first: Vec<Action>,
     slot: &Arc<Slot>,
     claimed: &Claimed,
 ) {
     if let Err(panic) = body::caught(driver.drive(first)).await {
         let why = format!("driving it panicked, which is a defect of this release: {panic}");
-        let left = quarantine::set_aside(shared, slot, claimed, Seq(0), &why).await;
+        let left = Box::pin(quarantine::set_aside(shared, slot, claimed, Seq(0), &why)).await;
         shared.leave(slot, left);
     }
 }
@@ -95,7 +96,7 @@ async fn load(
     slot: &Arc<Slot>,
     mail: UnboundedReceiver<Msg>,
     claimed: &Claimed,
-) -> Result<(Driver, Vec<Action>), Left> {
+) -> Result<(Box<Driver>, Vec<Action>), Left> {
     if claimed.taken_over && claimed.claims_without_progress >= CLAIMS_MOST {
         let why = format!(
             "{} workers in a row died with it before they came to write anything: find out why, then retry",

@@ -81,10 +81,31 @@ impl Driver {
         let mut chain = self.chain.clone();
         let events = seal(&mut chain, self.epoch, draft);
         let transition = self.transition(draft, parts, events, chain.hash());
-        let mut written = self.send(transition).await?;
-        let (mut backoff, mut hopeless) = (Backoff::new(), 0);
+        if let Err(error) = self.send(transition).await? {
+            // Boxed, because it is rare and its room is not.
+            Box::pin(self.find_out(error, &chain, draft, parts)).await?;
+        }
+        let warns = self.chain.seq().0 < limits::EVENTS_WARNING && chain.seq().0 >= limits::EVENTS_WARNING;
+        if warns {
+            let (run, events, most) = (self.slot.run, chain.seq(), limits::EVENTS_PER_JOURNAL);
+            tracing::warn!(%run, %events, most, "the journal is long; the run rests when it reaches the limit");
+        }
+        self.chain = chain;
+        Ok(())
+    }
+
+    /// Finds out what was written, and writes it again when it was not.
+    async fn find_out(
+        &self,
+        error: StoreError,
+        chain: &Chain,
+        draft: &Draft,
+        parts: &Parts,
+    ) -> Result<(), Gone> {
+        let (mut written, mut backoff, mut hopeless) = (Err(error), Backoff::new(), 0);
         while let Err(error) = written {
-            tracing::warn!(run = %self.slot.run, error = %error, "a commit was answered by an error; looking what was written");
+            let run = self.slot.run;
+            tracing::warn!(%run, error = %error, "a commit was answered by an error; looking what was written");
             hopeless += u32::from(!error.is_transient());
             if hopeless >= HOPELESS {
                 return self.set_aside(&error).await;
@@ -93,19 +114,12 @@ impl Driver {
                 () = backoff.wait() => {}
                 () = self.slot.lost() => return Err(Gone),
             }
-            if self.was_written(&chain, draft).await? {
+            if self.was_written(chain, draft).await? {
                 break;
             }
             let events = seal(&mut self.chain.clone(), self.epoch, draft);
-            let transition = self.transition(draft, parts, events, chain.hash());
-            written = self.send(transition).await?;
+            written = self.send(self.transition(draft, parts, events, chain.hash())).await?;
         }
-        let warns = self.chain.seq().0 < limits::EVENTS_WARNING && chain.seq().0 >= limits::EVENTS_WARNING;
-        if warns {
-            let (run, events, most) = (self.slot.run, chain.seq(), limits::EVENTS_PER_JOURNAL);
-            tracing::warn!(%run, %events, most, "the journal is long; the run rests when it reaches the limit");
-        }
-        self.chain = chain;
         Ok(())
     }
 

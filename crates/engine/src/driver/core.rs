@@ -104,10 +104,11 @@ impl Driver {
         shared: Arc<Shared>,
         mail: UnboundedReceiver<Msg>,
         begin: Begin,
-    ) -> (Self, Vec<Action>) {
+    ) -> (Box<Self>, Vec<Action>) {
         let Begin { slot, plan, state, chain, epoch, listing, actions, inbox, observe_at, death_proven } =
             begin;
-        let driver = Driver {
+        // Boxed, because it goes through several futures, each of which would hold a copy.
+        let driver = Box::new(Driver {
             shared,
             slot,
             mail,
@@ -133,12 +134,12 @@ impl Driver {
             draining: false,
             lacking: Vec::new(),
             turns: 0,
-        };
+        });
         (driver, actions)
     }
 
     /// Drives the run until it leaves memory.
-    pub(crate) async fn drive(mut self, first: Vec<Action>) {
+    pub(crate) async fn drive(mut self: Box<Self>, first: Vec<Action>) {
         self.shared.tally.entered(self.slot.run);
         self.act(first);
         let left = match self.go().await {
