@@ -47,6 +47,17 @@ impl Engine {
     ///
     /// An engine that was started with [`background(false)`](crate::Builder::background) goes only here.
     ///
+    /// ```
+    /// use towpath_engine::{Engine, Until};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), towpath_engine::EngineError> {
+    /// let engine = Engine::open("memory:").background(false).start().await?;
+    /// let report = engine.drive(Until::Parked, None).await?;
+    /// assert_eq!((report.settled, report.next_wake), (0, None));
+    /// engine.shutdown().await
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the store cannot tell what is due.
     ///

@@ -1,12 +1,10 @@
 //! Runs that cannot be folded: set aside with their reason, and the verbs that work on them all the same.
 
-use crate::{
-    config::ENTRIES_PAGE, driver::engine_actor, runs::Slot, shared::Shared, tally::Left, time::Backoff,
-};
+use crate::{driver::engine_actor, runs::Slot, shared::Shared, tally::Left, time::Backoff};
 use std::sync::Arc;
 use towpath_model::{
     Aftermath, Digest, Entry, EntryId, Event, FORMAT, Header, Listing, Message, Outcome, RunSettled, Seq,
-    Status, StoredEvent, Timestamp, Verb, VerbAnswered,
+    Status, StoredEvent, Timestamp, Verb, VerbAnswered, limits,
 };
 use towpath_store::{Claimed, Head, StoreError, Transition, Wake};
 
@@ -38,7 +36,8 @@ async fn try_set_aside(
     seq: Seq,
     why: &str,
 ) -> Result<Left, StoreError> {
-    let entries = shared.store.entries(claimed.no, ENTRIES_PAGE).await?;
+    // All of them: a verb may stand behind any number of signals that nobody can follow.
+    let entries = shared.store.entries(claimed.no, limits::INBOX_ENTRIES).await?;
     let answers = answer(&entries, why);
     let mut settled = None;
     if !answers.is_empty() {

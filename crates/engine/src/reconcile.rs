@@ -143,8 +143,13 @@ async fn look(shared: &Arc<Shared>) -> Result<Option<Timestamp>, StoreError> {
 }
 
 async fn claim(shared: &Shared, limit: usize, only: Option<RunId>) -> Result<Vec<Claimed>, StoreError> {
-    let claim = Claim { worker: shared.lease.worker(), limit, only };
-    let claimed = shared.store.claim(claim).await;
+    let worker = shared.lease.worker();
+    let claimed = shared.store.claim(Claim { worker: worker.clone(), limit, only }).await;
+    if !shared.lease.is_valid() || shared.lease.worker() != worker {
+        // The lease was lost meanwhile: what was claimed belongs to a name that nobody renews, and goes to whoever
+        // claims it when that expires.
+        return Ok(Vec::new());
+    }
     if claimed.is_err() {
         // What was claimed nevertheless belongs to us, and nobody else will take it up.
         shared.unsure.store(true, Ordering::Release);
@@ -207,6 +212,10 @@ pub(crate) async fn wind_down(shared: &Arc<Shared>, grace: bool) -> Result<(), S
         // A journal that cannot be written, or a body that does not come to an await: the lease decides.
         shared.runs.all().iter().for_each(|slot| slot.lose());
         let _ = tokio::time::timeout(shared.config.margin(), shared.runs.emptied()).await;
+        shared.enter(Phase::Stopped);
+        tracing::warn!("a body did not come to its end: its run is free when the lease expires");
+        // Given back now, the run would be driven elsewhere while that body may still act.
+        return Ok(());
     }
     shared.enter(Phase::Stopped);
     let worker = shared.lease.worker();

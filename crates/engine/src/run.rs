@@ -20,6 +20,31 @@ const WAIT: &str = "wait for a run";
 /// A run whose pipeline gives back an `Out`. A handle: the run goes on when it is dropped.
 ///
 /// It holds its engine: as long as there is a handle, the engine drives its runs.
+///
+/// ```
+/// use towpath_engine::{Engine, Settled};
+/// use towpath_step::{Pipeline, StepContext, StepError, step, steps};
+/// # extern crate towpath_step as towpath;
+///
+/// #[step("demo.gate/v1", no_effect)]
+/// async fn gate(cx: &StepContext) -> Result<String, StepError> {
+///     cx.signal("go").await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let p = Pipeline::new("gated");
+/// let went = p.step("gate", gate::of());
+/// let plan = p.output(&went).build()?.plan()?;
+///
+/// let engine = Engine::open("memory:").steps(steps![gate]).start().await?;
+/// let run = engine.run(plan, "first").label("owner", "shop").await?;
+/// run.signal("go", "on a Tuesday").await?;
+/// assert_eq!(run.settled().await?, Settled::Succeeded("on a Tuesday".to_owned()));
+/// # engine.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Run<Out = ()> {
     pub(crate) engine: Engine,
     pub(crate) id: RunId,

@@ -195,6 +195,10 @@ impl Shared {
     /// A run leaves memory.
     pub(crate) fn leave(&self, slot: &Arc<Slot>, left: Left) {
         let was_full = self.free() == 0;
+        if left == Left::Lost && !slot.is_lost() {
+            // The lease holds, so that the run may still be ours though nothing drives it: that is looked into.
+            self.unsure.store(true, Ordering::Release);
+        }
         self.tally.left(slot.run, left);
         self.runs.leave(slot);
         if was_full {

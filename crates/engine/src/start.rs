@@ -313,6 +313,11 @@ impl Guard {
             Started::Existing(row) if row.run == fresh.run => (row.run, row.no),
             Started::Existing(row) => return Ok(Answer::Known(row)),
         };
+        let lease = &self.shared.lease;
+        if fresh.owner.as_ref().is_some_and(|owner| !lease.is_valid() || lease.worker() != *owner) {
+            // The lease was lost meanwhile: the run goes to whoever claims it when that expires.
+            return Ok(Answer::Ours(run, no));
+        }
         if fresh.owner.is_some() {
             fresh.drive(&self.shared, no, chain, listing);
         } else {

@@ -19,6 +19,35 @@ const BEHIND_MOST: u64 = 1_024;
 
 /// What is journaled of a run, as it comes. Made by [`Run::events`](crate::Run::events).
 ///
+/// ```
+/// # use towpath_engine::{Engine, EngineError, Run, Update};
+/// # use towpath_step::{Pipeline, StepContext, StepError, step, steps};
+/// # extern crate towpath_step as towpath;
+/// # #[step("demo.nothing/v1", no_effect)]
+/// # async fn nothing(_cx: &StepContext) -> Result<(), StepError> { Ok(()) }
+/// async fn tell(run: &Run) -> Result<u64, EngineError> {
+///     let (mut updates, mut events) = (run.events(), 0);
+///     while let Some(update) = updates.next().await {
+///         match update? {
+///             Update::Event { .. } => events += 1,
+///             Update::Lagged(missed) => events += missed,
+///             _ => {}
+///         }
+///     }
+///     Ok(events)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let p = Pipeline::new("nothing");
+/// # p.step("nothing", nothing::of());
+/// # let engine = Engine::open("memory:").steps(steps![nothing]).start().await?;
+/// # let run = engine.run(p.build()?.plan()?, "first").await?;
+/// assert_eq!(tell(&run).await?, 4);
+/// # engine.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// It reads the journal at the pace of whoever asks, so that a slow follower holds nothing up; one that falls far behind
 /// a run that goes on is told how much it missed. It works wherever the run is driven.
 pub struct Updates {
