@@ -37,9 +37,10 @@ pub(crate) fn take_up(shared: &Arc<Shared>, claimed: Claimed) {
         }
         slot.watch.change(|view| view.here = true);
         // Boxed, so that the task does not keep the room for as long as the run is in memory.
-        match Box::pin(load(&shared, &slot, mail, &claimed)).await {
-            Ok((driver, first)) => drive(&shared, driver, first, &slot, &claimed).await,
-            Err(left) => shared.leave(&slot, left),
+        match body::caught(Box::pin(load(&shared, &slot, mail, &claimed))).await {
+            Ok(Ok((driver, first))) => drive(&shared, driver, first, &slot, &claimed).await,
+            Ok(Err(left)) => shared.leave(&slot, left),
+            Err(panic) => panicked(&shared, &slot, &claimed, "loading it", &panic).await,
         }
     };
     tokio::spawn(task.instrument(span));
@@ -77,10 +78,15 @@ async fn drive(
     claimed: &Claimed,
 ) {
     if let Err(panic) = body::caught(driver.drive(first)).await {
-        let why = format!("driving it panicked, which is a defect of this release: {panic}");
-        let left = Box::pin(quarantine::set_aside(shared, slot, claimed, Seq(0), &why)).await;
-        shared.leave(slot, left);
+        panicked(shared, slot, claimed, "driving it", &panic).await;
     }
+}
+
+/// A defect of ours: the run is set aside, and others go on.
+async fn panicked(shared: &Arc<Shared>, slot: &Arc<Slot>, claimed: &Claimed, what: &str, panic: &str) {
+    let why = format!("{what} panicked, which is a defect of this release: {panic}");
+    let left = Box::pin(quarantine::set_aside(shared, slot, claimed, Seq(0), &why)).await;
+    shared.leave(slot, left);
 }
 
 /// A run that comes into memory while the engine winds down leaves it again.
