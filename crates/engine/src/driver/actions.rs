@@ -41,13 +41,21 @@ impl Driver {
         }
     }
 
+    /// Whether nothing is begun, because this engine lacks something for the run: it leaves memory soon, and what was
+    /// to be begun is told anew to whoever loads it.
+    fn withhold(&mut self) -> bool {
+        let lacks = !self.lacking.is_empty();
+        self.withheld |= lacks;
+        lacks
+    }
+
     fn ix(&self, step: &StepId) -> Ix {
         self.plan.plan.find(step).expect("the machine names steps of its plan")
     }
 
     fn begin_unless_draining(&mut self, what: What, step: &StepId, attempt: Option<Attempt>, alone: bool) {
         // What is not begun now is in doubt, or ready, for whoever drives the run next.
-        if !self.draining {
+        if !self.draining && !self.withhold() {
             let ix = self.ix(step);
             let attempt = attempt.unwrap_or_else(|| self.state.node(ix).attempt().next());
             self.begin(what, ix, attempt, alone);
@@ -56,7 +64,7 @@ impl Driver {
 
     fn observe(&mut self, step: &StepId, alone: bool) {
         let ix = self.ix(step);
-        if self.draining {
+        if self.draining || self.withhold() {
             return;
         }
         let over = self.death_proven && self.plan.plan.step(ix).methods.local;

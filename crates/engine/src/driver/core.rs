@@ -56,6 +56,8 @@ pub(crate) struct Driver {
     pub(super) draining: bool,
     /// What this engine lacks to drive the run.
     pub(super) lacking: Vec<String>,
+    /// Whether something was to be begun while something lacked.
+    pub(super) withheld: bool,
     turns: u32,
 }
 
@@ -133,6 +135,7 @@ impl Driver {
             flushes: Flushes::default(),
             draining: false,
             lacking: Vec::new(),
+            withheld: false,
             turns: 0,
         });
         (driver, actions)

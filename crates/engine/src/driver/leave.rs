@@ -57,6 +57,10 @@ impl Driver {
             let wake = Wake::At(draft.now.plus(BLOCKED_FOR));
             return Some(Leaving { wake, left: Left::Blocked });
         }
+        if self.withheld {
+            // What lacked is not needed any more: loaded anew, the run is told again what is to be begun.
+            return Some(Leaving { wake: Wake::At(draft.now), left: Left::Parked });
+        }
         if !draft.actions.is_empty() || self.stays(self.wake, draft.now) {
             return None;
         }
