@@ -9,13 +9,14 @@ use rusqlite::{Connection, params};
 use std::{
     error::Error,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
+use tokio::runtime::Runtime;
 use towpath_model::{
     Actor, Chain, Digest, Epoch, Listing, PipelineName, RunId, RunKey, RunNo, Status, Timestamp, WorkerId,
 };
-use towpath_store::{NewRun, Started, Store, Transition, Wake};
+use towpath_store::{NewRun, Started, Store, StoreError, Transition, Wake};
 use towpath_store_sqlite::{Durability, Options, SqliteStore};
 
 /// Bytes of the payloads of "step n is done" and "step n + 1 begins".
@@ -35,45 +36,45 @@ struct Measure {
 fn main() -> Outcome {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
-    let rounds = arguments.next().map_or(Ok(5), |n| n.parse())?;
+    let rounds: usize = arguments.next().map_or(Ok(5), |n| n.parse())?;
     let durability = match arguments.next().as_deref() {
         Some("normal") => Durability::Normal,
         _ => Durability::Full,
     };
-    let file = folder.join(format!("commit-rate-{}.db", std::process::id()));
-    let mut measures: [(&str, Vec<Measure>); 5] = [
-        ("floor, one by one", Vec::new()),
-        ("store, one by one", Vec::new()),
-        ("floor, groups of 64", Vec::new()),
-        ("store, 64 in flight", Vec::new()),
-        ("store, 1000 in flight", Vec::new()),
-    ];
-    for _ in 0..rounds {
-        measures[0].1.push(floor(&file, durability, 4_000, 1)?);
-        measures[1].1.push(store(&file, durability, 1, 4_000)?);
-        measures[2].1.push(floor(&file, durability, 128_000, 64)?);
-        measures[3].1.push(store(&file, durability, 64, 1_500)?);
-        measures[4].1.push(store(&file, durability, 1_000, 100)?);
-    }
-    remove(&file);
+    let files =
+        ["floor", "store"].map(|what| folder.join(format!("commit-rate-{}.{what}", std::process::id())));
+    // One worker more than cores, since a leader blocks one while the disk is flushed.
+    let cores = std::thread::available_parallelism()?.get();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores + 1).build()?;
     println!(
         "{:24}{:>10}{:>8}{:>10}{:>10}{:>10}{:>10}",
         "", "per s", "ratio", "p50 us", "p99 us", "cpu us", "commits"
     );
-    let mut floor = 1.0;
-    for (what, measures) in &measures {
-        let m = median(measures);
-        if what.starts_with("floor") {
-            floor = m.per_second;
+    // In slices, so that what else the machine does falls on both alike.
+    for (group, runs, slices, slice) in [(1, 1, 8, 500), (64, 64, 1, 300), (64, 1_000, 1, 64)] {
+        files.iter().for_each(|file| remove(file));
+        let floor = Floor::open(&files[0], durability)?;
+        let store = Bench::open(&files[1], durability, runs, &runtime)?;
+        let (mut bare, mut whole) = (Vec::new(), Vec::new());
+        for _ in 0..rounds * slices {
+            bare.push(floor.slice((runs as usize * slice).div_ceil(group), group)?);
+            whole.push(store.slice(slice, &runtime)?);
         }
-        let ratio = m.per_second / floor;
-        println!(
-            "{what:24}{:10.0}{ratio:8.2}{:10.1}{:10.1}{:10.1}{:10.3}",
-            m.per_second, m.p50_us, m.p99_us, m.cpu_us, m.commits
-        );
+        let (bare, whole) = (median(&bare), median(&whole));
+        print(&format!("floor, groups of {group}"), &bare, &bare);
+        print(&format!("store, {runs} in flight"), &whole, &bare);
     }
+    files.iter().for_each(|file| remove(file));
     println!("ratio: to the floor above it; cpu, commits: per transition");
     Ok(())
+}
+
+fn print(what: &str, m: &Measure, floor: &Measure) {
+    let ratio = m.per_second / floor.per_second;
+    println!(
+        "{what:24}{:10.0}{ratio:8.2}{:10.1}{:10.1}{:10.1}{:10.3}",
+        m.per_second, m.p50_us, m.p99_us, m.cpu_us, m.commits
+    );
 }
 
 fn median(measures: &[Measure]) -> Measure {
@@ -99,12 +100,13 @@ fn remove(file: &Path) {
     }
 }
 
-/// Processor time of this process, in seconds.
+/// Processor time of this process's threads, in seconds.
 fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(11) + ticks(12)) / 100.0
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanoseconds = |thread: std::fs::DirEntry| -> Option<u64> {
+        std::fs::read_to_string(thread.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+    };
+    threads.filter_map(nanoseconds).sum::<u64>() as f64 / 1e9
 }
 
 struct Watch(Instant, f64);
@@ -131,66 +133,88 @@ impl Watch {
 }
 
 /// The rows of a transition, as the store writes them, without the store.
-fn floor(file: &Path, durability: Durability, transitions: usize, group: usize) -> Outcome<Measure> {
-    remove(file);
-    let runs = 1_000.min(transitions / group);
-    let c = Connection::open(file)?;
-    c.pragma_update(None, "synchronous", if durability == Durability::Full { "FULL" } else { "NORMAL" })?;
-    c.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1024; PRAGMA cache_size = -16384;
-         CREATE TABLE heads (run_no INTEGER PRIMARY KEY, seq INTEGER, epoch INTEGER, head_id INTEGER, head_hash BLOB, claims INTEGER);
-         CREATE TABLE events (id INTEGER PRIMARY KEY, run_no INTEGER, seq INTEGER, prev_id INTEGER, header BLOB, payload BLOB);
-         BEGIN",
-    )?;
-    for run in 0..runs {
-        c.execute("INSERT INTO heads VALUES (?1, 0, 1, 0, zeroblob(32), 0)", [run as i64])?;
-    }
-    c.execute_batch("COMMIT")?;
-    let mut begin = c.prepare("BEGIN IMMEDIATE")?;
-    let mut commit = c.prepare("COMMIT")?;
-    let mut insert =
-        c.prepare("INSERT INTO events (run_no, seq, prev_id, header, payload) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    let mut update = c.prepare("UPDATE heads SET seq = ?1, head_id = ?2, head_hash = ?3 WHERE run_no = ?4 AND seq = ?5 AND epoch = 1")?;
-    let (header, hash, payloads) = (vec![1_u8; 114], [7_u8; 32], PAYLOADS.map(|n| vec![b'x'; n]));
-    let mut latencies = Vec::new();
-    let watch = Watch::start();
-    for first in (0..transitions).step_by(group) {
-        let begun = Instant::now();
-        begin.execute([])?;
-        for n in first..first + group {
-            let (run, mut seq) = ((n % runs) as i64, (n / runs * 2) as i64);
-            let before = seq;
-            let mut id = 0;
-            for payload in &payloads {
-                seq += 1;
-                id = insert.insert(params![run, seq, id, header, payload])?;
-            }
-            assert_eq!(update.execute(params![seq, id, hash, run, before])?, 1);
+struct Floor(Connection);
+
+impl Floor {
+    const RUNS: usize = 1_000;
+
+    fn open(file: &Path, durability: Durability) -> Outcome<Self> {
+        let c = Connection::open(file)?;
+        c.pragma_update(None, "synchronous", if durability == Durability::Full { "FULL" } else { "NORMAL" })?;
+        c.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1024; PRAGMA cache_size = -16384;
+             CREATE TABLE heads (run_no INTEGER PRIMARY KEY, seq INTEGER, epoch INTEGER, head_id INTEGER, head_hash BLOB,
+             claims INTEGER);
+             CREATE TABLE events (id INTEGER PRIMARY KEY, run_no INTEGER, seq INTEGER, prev_id INTEGER, header BLOB,
+             payload BLOB);
+             BEGIN",
+        )?;
+        for run in 0..Self::RUNS {
+            c.execute("INSERT INTO heads VALUES (?1, 0, 1, 0, zeroblob(32), 0)", [run as i64])?;
         }
-        commit.execute([])?;
-        latencies.push(begun.elapsed());
+        c.execute_batch("COMMIT")?;
+        Ok(Floor(c))
     }
-    Ok(watch.stop(transitions, (transitions / group) as u64, latencies))
+
+    fn slice(&self, commits: usize, group: usize) -> Outcome<Measure> {
+        const INSERT: &str =
+            "INSERT INTO events (run_no, seq, prev_id, header, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
+        const UPDATE: &str =
+            "UPDATE heads SET seq = seq + 2, head_id = ?1, head_hash = ?2 WHERE run_no = ?3 AND epoch = 1";
+        let (mut begin, mut commit) = (self.0.prepare("BEGIN IMMEDIATE")?, self.0.prepare("COMMIT")?);
+        let (mut insert, mut update) = (self.0.prepare(INSERT)?, self.0.prepare(UPDATE)?);
+        let (header, hash, payloads) = (vec![1_u8; 114], [7_u8; 32], PAYLOADS.map(|n| vec![b'x'; n]));
+        let (mut latencies, mut next, watch) = (Vec::new(), 0, Watch::start());
+        for _ in 0..commits {
+            let begun = Instant::now();
+            begin.execute([])?;
+            for _ in 0..group {
+                let (run, mut id) = ((next % Self::RUNS) as i64, 0);
+                next += 1;
+                for payload in &payloads {
+                    id = insert.insert(params![run, 1, id, header, payload])?;
+                }
+                assert_eq!(update.execute(params![id, hash, run])?, 1);
+            }
+            commit.execute([])?;
+            latencies.push(begun.elapsed());
+        }
+        Ok(watch.stop(commits * group, commits as u64, latencies))
+    }
 }
 
-/// So many runs at once, each with so many transitions one after the other.
-fn store(file: &Path, durability: Durability, runs: u64, each: usize) -> Outcome<Measure> {
-    remove(file);
-    let store = Arc::new(SqliteStore::open(file, Options { durability, ..Options::default() })?);
-    let worker = WorkerId::new("bench")?;
-    // One worker more than cores, since a leader blocks one while the disk is flushed.
-    let cores = std::thread::available_parallelism()?.get();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores + 1).build()?;
-    runtime.block_on(async {
-        store.register(&worker, Duration::from_secs(3_600)).await?;
-        let mut plans = Vec::new();
-        for n in 0..runs {
-            plans.push(plan(&store, &worker, n, each).await?);
-        }
-        let (before, watch) = (store.stats(), Watch::start());
+/// A store with so many runs, all of which are driven at once.
+struct Bench {
+    store: Arc<SqliteStore>,
+    runs: Mutex<Vec<(Chain, RunNo)>>,
+}
+
+impl Bench {
+    fn open(file: &Path, durability: Durability, runs: u64, runtime: &Runtime) -> Outcome<Self> {
+        let store = Arc::new(SqliteStore::open(file, Options { durability, ..Options::default() })?);
+        let runs = runtime.block_on(async {
+            let worker = WorkerId::new("bench")?;
+            store.register(&worker, Duration::from_secs(36_000)).await?;
+            let mut started = Vec::new();
+            for n in 0..runs {
+                started.push(start(&store, &worker, n).await?);
+            }
+            Ok::<_, Box<dyn Error>>(started)
+        })?;
+        Ok(Bench { store, runs: Mutex::new(runs) })
+    }
+
+    /// So many transitions of each run, one after the other.
+    fn slice(&self, each: usize, runtime: &Runtime) -> Outcome<Measure> {
+        let mut runs = self.runs.lock().map_err(|_| "a slice has failed")?;
+        // Sealed beforehand: hashing is the driver's work, not the store's.
+        let plan = |(chain, no): &mut (Chain, RunNo)| -> Vec<Transition> {
+            (0..each).map(|_| transition(chain, *no)).collect()
+        };
+        let plans: Vec<_> = runs.iter_mut().map(plan).collect();
         let drive = |plan: Vec<Transition>| {
-            let store = store.clone();
-            tokio::spawn(async move {
+            let store = self.store.clone();
+            runtime.spawn(async move {
                 let mut latencies = Vec::with_capacity(plan.len());
                 for transition in plan {
                     let begun = Instant::now();
@@ -198,21 +222,21 @@ fn store(file: &Path, durability: Durability, runs: u64, each: usize) -> Outcome
                     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
                     latencies.push(begun.elapsed());
                 }
-                Ok::<_, towpath_store::StoreError>(latencies)
+                Ok::<_, StoreError>(latencies)
             })
         };
+        let (before, watch) = (self.store.stats(), Watch::start());
         let drivers: Vec<_> = plans.into_iter().map(drive).collect();
         let mut latencies = Vec::new();
         for driver in drivers {
-            latencies.extend(driver.await??);
+            latencies.extend(runtime.block_on(driver)??);
         }
-        let commits = store.stats().commits - before.commits;
+        let commits = self.store.stats().commits - before.commits;
         Ok(watch.stop(latencies.len(), commits, latencies))
-    })
+    }
 }
 
-/// Starts a run, and seals its events beforehand: hashing is the driver's work, not the store's.
-async fn plan(store: &SqliteStore, worker: &WorkerId, n: u64, each: usize) -> Outcome<Vec<Transition>> {
+async fn start(store: &SqliteStore, worker: &WorkerId, n: u64) -> Outcome<(Chain, RunNo)> {
     let mut id = [0; 16];
     id[8..].copy_from_slice(&n.to_be_bytes());
     let run = RunId::from_bytes(id);
@@ -229,9 +253,10 @@ async fn plan(store: &SqliteStore, worker: &WorkerId, n: u64, each: usize) -> Ou
         owner: Some(worker.clone()),
         blobs: Vec::new(),
     });
-    let Started::New(no) = started.await? else { return Err("the file is not fresh".into()) };
-    let mut chain = Chain::new(run);
-    Ok((0..each).map(|_| transition(&mut chain, no)).collect())
+    match started.await? {
+        Started::New(no) => Ok((Chain::new(run), no)),
+        Started::Existing(_) => Err("the file is not fresh".into()),
+    }
 }
 
 fn transition(chain: &mut Chain, no: RunNo) -> Transition {

@@ -122,7 +122,11 @@ fn prepare(connection: &mut Connection, options: &Options) -> Result<(), Failure
 
 /// Brings a database to the newest format, in one transaction; whether anything had to be done.
 fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<bool, Failure> {
-    if check_format(connection, migrations.len())? == migrations.len() {
+    // In one transaction, because another process may be making the file at this moment.
+    let looking = connection.transaction()?;
+    let format = check_format(&looking, migrations.len())?;
+    drop(looking);
+    if format == migrations.len() {
         return Ok(false);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
