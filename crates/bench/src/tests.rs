@@ -127,6 +127,7 @@ pub(crate) fn concurrent(args: &Args) -> Result<(), BoxError> {
         fields.insert("in_flight".into(), json!(in_flight));
         fields.insert("steps_s".into(), round(steps_s));
         fields.insert("cpu_us_per_step".into(), round(of(&rounds, Round::cpu_us_per_step)));
+        fields.insert("commits_total".into(), round(of(&rounds, |r| r.commits as f64)));
         fields.insert("flushes_per_step".into(), flushes(&rounds));
         fields.insert("p99_run_ms".into(), round(of(&rounds, Round::p99_run_ms)));
         fields.insert("floor_commits_s".into(), round(floor));
