@@ -45,7 +45,16 @@ fn refused(what: &'static str) -> StoreError {
 /// Looks at what is in the file as it lies there: no lock, no log, no recovery, so that a file that is not ours is not
 /// touched. The database is never opened by any means but SQLite: closing a second descriptor of it would drop the
 /// locks that this process holds.
+///
+/// Without a lock, what another process is making or writing back at this moment may look like anything; so only what
+/// looks wrong for a while is wrong.
 fn probe(paths: &Paths) -> Result<(), StoreError> {
+    const A_WHILE: Duration = Duration::from_millis(300);
+    let looked = Nap::default().until(A_WHILE, Duration::from_millis(10), || probe_once(paths).ok());
+    looked.map_or_else(|| probe_once(paths), Ok)
+}
+
+fn probe_once(paths: &Paths) -> Result<(), StoreError> {
     /// The smallest page. SQLite takes a shorter file for an empty database, and would write over it.
     const PAGE: u64 = 512;
     match paths.database.metadata() {
