@@ -132,13 +132,7 @@ fn observed(said: Observed<Json>, facts: &[String], host: &BodyHost) -> End {
             End::Observed(Observation::Done { output, facts, unreadable }, blob)
         }
         Observed::NotDone => End::Observed(Observation::NotDone, None),
-        Observed::TakenOver(seen) => {
-            let clean = host
-                .secrets
-                .scrub(seen.as_str())
-                .map(|text| Json::parse(&text).unwrap_or_else(|_| Json::null()));
-            End::Observed(Observation::TakenOver(clean.unwrap_or(seen)), None)
-        }
+        Observed::TakenOver(seen) => End::Observed(Observation::TakenOver(clean(seen, host)), None),
         Observed::Unknown(why) => {
             let failure = host.failure(Failure::new(FailureKind::Unknown, why));
             End::Observed(Observation::Unknown(failure), None)
@@ -146,8 +140,22 @@ fn observed(said: Observed<Json>, facts: &[String], host: &BodyHost) -> End {
     }
 }
 
+/// What was seen, without the values of secrets.
+fn clean(seen: Json, host: &BodyHost) -> Json {
+    let clean =
+        host.secrets.scrub(seen.as_str()).map(|text| Json::parse(&text).unwrap_or_else(|_| Json::null()));
+    clean.unwrap_or(seen)
+}
+
 /// The end of an entry that returned an error.
 pub(crate) fn failed(what: What, error: StepError, host: &BodyHost) -> End {
+    if let (Some(seen), What::Run | What::Observe) = (error.seen(), what) {
+        let seen = clean(seen.clone(), host);
+        return match what {
+            What::Run => End::Run(BodyEnd::TakenOver(seen), None),
+            _ => End::Observed(Observation::TakenOver(seen), None),
+        };
+    }
     let (failure, retry_after) = (host.failure(error.to_failure()), error.delay());
     match what {
         What::Before => End::Before(Err((failure, retry_after))),

@@ -20,6 +20,7 @@ pub struct StepError {
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
     details: Option<Json>,
+    seen: Option<Json>,
     source: Option<Source>,
 }
 
@@ -33,7 +34,14 @@ enum Source {
 
 impl StepError {
     fn new(kind: FailureKind, message: impl Into<Cow<'static, str>>) -> Self {
-        StepError { kind, message: message.into(), retry_after: None, details: None, source: None }
+        StepError {
+            kind,
+            message: message.into(),
+            retry_after: None,
+            details: None,
+            seen: None,
+            source: None,
+        }
     }
 
     /// It may pass: try again by the retry policy.
@@ -59,6 +67,26 @@ impl StepError {
     /// Somebody has to decide: the step rests.
     pub fn needs_operator(message: impl Into<Cow<'static, str>>) -> Self {
         StepError::new(FailureKind::NeedsOperator, message)
+    }
+
+    /// Somebody else has changed what the step owns: it was left alone, and the run rests until somebody decides. `seen`
+    /// is what is there, and who put it there, as far as can be seen; one that cannot be JSON is told as null.
+    ///
+    /// ```
+    /// use towpath_step::StepError;
+    /// let weight = 7;
+    /// let error = StepError::taken_over(&weight);
+    /// assert_eq!(error.seen().map(|seen| seen.as_str()), Some("7"));
+    /// ```
+    pub fn taken_over<T: serde::Serialize + ?Sized>(seen: &T) -> Self {
+        let mut this = StepError::needs_operator("somebody else changed what it owns");
+        this.seen = Some(Json::of(seen).unwrap_or_else(|_| Json::null()));
+        this
+    }
+
+    /// What was seen, of a step that somebody took over.
+    pub fn seen(&self) -> Option<&Json> {
+        self.seen.as_ref()
     }
 
     /// Adds the error beneath.

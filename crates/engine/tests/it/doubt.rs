@@ -264,6 +264,22 @@ async fn in_doubt_and_taken_over_rests_and_is_handed_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn taken_over_may_be_said_by_the_body_itself() {
+    let scene = Scene::new();
+    scene.world.run("a", |_, n| {
+        Box::pin(async move { if n == 1 { Err(StepError::taken_over("alice")) } else { Ok("done".into()) } })
+    });
+    let engine = scene.engine().await;
+    let run = engine.run(plan("image"), "k").await.unwrap();
+    let Settled::Stuck(why) = run.settled().await.unwrap() else { panic!("it rests") };
+    assert!(why.to_string().contains("alice") && why.verbs.contains(&"handback"), "{why}");
+    assert_eq!(scene.world.times("observe a"), 0, "its author has said what is there");
+    run.verb(Verb::Handback { step: None }, "go on from there").await.unwrap();
+    assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("done".into()));
+    assert_eq!(scene.world.times("before a"), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_that_cannot_be_renewed_is_let_go_before_it_ends() {
     struct Gone(Arc<World>, Instant);
     impl Drop for Gone {
