@@ -13,8 +13,8 @@ const REGISTRIES: [&str; 6] = [
     concat!("pypi", ".org"),
     concat!("python", "hosted.org"),
     concat!("npmjs", ".org"),
-    concat!("deb.debian", ".org"),
-    concat!("proxy.golang", ".org"),
+    concat!("deb.", "debian.org"),
+    concat!("proxy.", "golang.org"),
 ];
 
 /// In lower case.
