@@ -75,7 +75,7 @@ pub async fn drive(orders: Orders) -> Result<(), Box<dyn Error + Send + Sync>> {
     let plan = plan(&orders.plan).map_err(|e| e.to_string())?;
     let run = engine.run(plan, orders.plan.as_str()).await?;
     tell(&format!("run {}", run.id()));
-    watch(&*seen, run.id()).await?;
+    watch(&*seen, run.id(), orders.aim).await?;
     engine.shutdown().await?;
     Ok(())
 }
@@ -88,7 +88,7 @@ fn stop_dead(aim: Aim) {
     }
 }
 
-async fn watch(store: &dyn Store, run: RunId) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn watch(store: &dyn Store, run: RunId, aim: Option<Aim>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut every = tokio::time::interval(Duration::from_millis(5));
     let mut last = None;
     loop {
@@ -100,6 +100,11 @@ async fn watch(store: &dyn Store, run: RunId) -> Result<(), Box<dyn Error + Send
         last = Some(row.listing.status);
         match (row.listing.status, &row.listing.outcome) {
             (Status::Settled, Some(outcome)) => {
+                let last = store.head(row.no).await?.seq;
+                if aim.is_some_and(|aim| aim.seq <= last) {
+                    // The last append was aimed at: whoever made it stands still, or is about to, and says so.
+                    std::future::pending::<()>().await;
+                }
                 tell(&format!("settled {}", outcome.word()));
                 return Ok(());
             }
