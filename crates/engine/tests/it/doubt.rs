@@ -150,8 +150,13 @@ fn proof_of_death_does_not_call_back_a_request_that_was_sent() {
     });
 }
 
+/// A process that may still live: also what cannot outlive it is asked about only when it has been silent for long.
 #[test]
 fn proof_of_death_missing_the_lease_expires_and_the_world_settles_first() {
+    ["seen", "local"].into_iter().for_each(silent_for_long);
+}
+
+fn silent_for_long(kind: &str) {
     let scene = Scene::between_runtimes();
     scene.world.run("a", |_, n| {
         Box::pin(async move {
@@ -163,7 +168,7 @@ fn proof_of_death_missing_the_lease_expires_and_the_world_settles_first() {
     });
     let run = scene.process_that_vanishes(async |b| {
         let engine = b.start().await.unwrap();
-        let run = engine.run(plan("seen"), "k").await.unwrap();
+        let run = engine.run(plan(kind), "k").await.unwrap();
         settle().await;
         run.id()
     });
