@@ -5,12 +5,13 @@ use crate::{
     config::Config,
     lease, open,
     os_user::os_user,
+    pipelines::Pipelines,
     reconcile,
     shared::{Parts, Shared},
 };
 use std::{sync::Arc, time::Duration};
 use towpath_model::{Actor, WorkerId};
-use towpath_step::{Provider, Providers, Steps};
+use towpath_step::{Output, Pipeline, Provider, Providers, Steps};
 use towpath_store::{Clock, Store, SystemClock};
 
 /// An engine that is being made. Everything that is wrong is reported by [`start`](Builder::start), at once.
@@ -38,6 +39,7 @@ pub struct Builder {
     steps: Steps,
     providers: Providers,
     secrets: Arc<dyn SecretSource>,
+    pipelines: Pipelines,
     config: Config,
     problems: Vec<String>,
 }
@@ -58,6 +60,7 @@ impl Builder {
             steps: Steps::new(),
             providers: Providers::new(),
             secrets: Arc::new(EnvSecrets),
+            pipelines: Pipelines::default(),
             config: Config {
                 worker: worker.expect("digits and a UUID are a worker id"),
                 actor: os_user(),
@@ -101,6 +104,45 @@ impl Builder {
     /// Where the values of secrets come from; by default [the environment](EnvSecrets).
     pub fn secrets(mut self, secrets: impl SecretSource) -> Self {
         self.secrets = Arc::new(secrets);
+        self
+    }
+
+    /// Adds pipelines that can be started [by name](Engine::pipeline): from a command line, a form, a schedule.
+    ///
+    /// ```
+    /// use towpath_engine::{Engine, Settled};
+    /// use towpath_step::{Pipeline, PlanErrors, StepContext, StepError, model::Json, params, step, steps};
+    /// # extern crate towpath_step as towpath;
+    ///
+    /// #[step("demo.greet/v1", no_effect)]
+    /// async fn greet(_cx: &StepContext, name: String) -> Result<String, StepError> {
+    ///     Ok(format!("hello {name}"))
+    /// }
+    ///
+    /// fn greetings() -> Result<Pipeline<String>, PlanErrors> {
+    ///     let p = Pipeline::new("greetings");
+    ///     let name = p.param::<String>("name");
+    ///     let greeting = p.step("greet", greet::of(&name));
+    ///     p.output(&greeting).build()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let engine = Engine::open("memory:").steps(steps![greet]).pipelines([greetings()?]).start().await?;
+    /// let greetings = engine.pipeline("greetings").ok_or("it was just given")?;
+    /// let run = engine.run(greetings.with(params! { name: "world" })?, "first").await?;
+    /// assert_eq!(run.settled().await?, Settled::Succeeded(Json::of("hello world")?));
+    /// # engine.shutdown().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pipelines<Out: Output>(self, pipelines: impl IntoIterator<Item = Pipeline<Out>>) -> Self {
+        pipelines.into_iter().fold(self, Builder::pipeline)
+    }
+
+    /// Adds one pipeline that can be started by name; pipelines of different results are added one by one.
+    pub fn pipeline<Out: Output>(mut self, pipeline: Pipeline<Out>) -> Self {
+        self.pipelines.put(pipeline.untyped());
         self
     }
 
@@ -166,8 +208,9 @@ impl Builder {
     /// Everything that is wrong with what was given, at once; or the store cannot be opened.
     pub async fn start(self) -> Result<Engine, EngineError> {
         const START: &str = "start an engine";
-        let Builder { store, clock, steps, providers, secrets, config, mut problems } = self;
+        let Builder { store, clock, steps, providers, secrets, pipelines, config, mut problems } = self;
         problems.extend(steps.problems().iter().map(ToString::to_string));
+        problems.extend(pipelines.problems(&steps, &providers));
         if config.concurrency == 0 {
             problems.push("no run may be in memory: give `concurrency` at least 1".into());
         }
@@ -198,7 +241,8 @@ impl Builder {
         let Some(store) = store.filter(|_| problems.is_empty()) else {
             return Err(EngineError::unfit(START, problems));
         };
-        let shared = Arc::new(Shared::new(Parts { store, clock, steps, providers, secrets, config }));
+        let shared =
+            Arc::new(Shared::new(Parts { store, clock, steps, providers, secrets, pipelines, config }));
         lease::register(&shared).await.map_err(|e| EngineError::store(START, e))?;
         tokio::spawn(lease::keep(shared.clone()));
         tokio::spawn(reconcile::reconcile(shared.clone()));

@@ -10,7 +10,8 @@ use crate::{
 use std::{fmt, sync::Arc};
 use tokio::runtime::Handle;
 use towpath_machine::Explanation;
-use towpath_model::{RunId, WorkerId};
+use towpath_model::{Json, RunId, WorkerId};
+use towpath_step::{Pipeline, Steps};
 use towpath_store::{Filter, Page, RunRow, Store};
 
 /// Drives runs. A cheap handle: clones are the same engine, and the last one stops it.
@@ -86,9 +87,24 @@ impl Engine {
         self.shared().lease.worker()
     }
 
+    /// The kinds of steps that the engine was given.
+    pub fn steps(&self) -> &Steps {
+        &self.shared().steps
+    }
+
     /// The store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared().store
+    }
+
+    /// The pipeline of this name, when the engine [was given](Builder::pipelines) one.
+    pub fn pipeline(&self, name: &str) -> Option<&Pipeline<Json>> {
+        self.shared().pipelines.get(name)
+    }
+
+    /// The pipelines that the engine was given, by name.
+    pub fn pipelines(&self) -> impl Iterator<Item = &Pipeline<Json>> {
+        self.shared().pipelines.iter()
     }
 
     /// A run that was started earlier, here or elsewhere; `Out` is what its pipeline gives back, and

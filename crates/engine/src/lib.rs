@@ -47,6 +47,7 @@ mod lease;
 mod mailbox;
 mod open;
 mod os_user;
+mod pipelines;
 mod plans;
 mod post;
 mod quarantine;

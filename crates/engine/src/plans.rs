@@ -103,6 +103,13 @@ impl Plans {
     }
 }
 
+/// Everything that is missing to drive any run of a plan, with the step's id.
+pub(crate) fn lacking(steps: &Steps, providers: &Providers, record: &PlanRecord) -> Vec<String> {
+    let missing =
+        |step: &StepRecord| know(steps, providers, step).err().map(|why| format!("step {}: {why}", step.id));
+    record.steps.iter().filter_map(missing).collect()
+}
+
 /// A step ready to be entered, or everything that is missing for it.
 fn know(steps: &Steps, providers: &Providers, step: &StepRecord) -> Result<Arc<dyn ErasedStep>, String> {
     let decoded = steps.decode(step.kind.as_str(), &step.with).map_err(|e| match &e {

@@ -3,6 +3,7 @@
 use crate::{
     config::{Config, GIVE_WAY},
     lease::Lease,
+    pipelines::Pipelines,
     plans::Plans,
     runs::{Runs, Slot},
     secrets::SecretSource,
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) steps: Steps,
     pub(crate) providers: Providers,
     pub(crate) secrets: Arc<dyn SecretSource>,
+    pub(crate) pipelines: Pipelines,
     pub(crate) config: Config,
     pub(crate) plans: Plans,
     pub(crate) runs: Runs,
@@ -62,7 +64,7 @@ pub(crate) enum Phase {
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, clock, steps, providers, secrets, config } = parts;
+        let Parts { store, clock, steps, providers, secrets, pipelines, config } = parts;
         let wanted = usize::from(config.background);
         Shared {
             lease: Lease::new(config.worker.clone()),
@@ -82,6 +84,7 @@ impl Shared {
             steps,
             providers,
             secrets,
+            pipelines,
             config,
         }
     }
@@ -235,6 +238,7 @@ pub(crate) struct Parts {
     pub(crate) steps: Steps,
     pub(crate) providers: Providers,
     pub(crate) secrets: Arc<dyn SecretSource>,
+    pub(crate) pipelines: Pipelines,
     pub(crate) config: Config,
 }
 

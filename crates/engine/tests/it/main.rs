@@ -12,6 +12,7 @@ mod ends;
 mod faults;
 mod follow;
 mod inbox;
+mod pipelines;
 mod quarantine;
 mod runs;
 mod secrets;

@@ -55,6 +55,29 @@ impl<Out: Output> Pipeline<Out> {
         &self.record
     }
 
+    /// Its parameters with their types, in the order in which they were declared.
+    ///
+    /// ```
+    /// # extern crate towpath_step as towpath;
+    /// # use towpath_step::{Pipeline, PlanErrors, StepContext, StepError, step};
+    /// # #[step("demo.build/v1", idempotent)]
+    /// # async fn build(_cx: &StepContext, commit: String) -> Result<(), StepError> { Ok(()) }
+    /// let p = Pipeline::new("checkout");
+    /// p.step("build", build::of(&p.param("commit")));
+    /// let pipeline = p.build()?;
+    /// assert!(pipeline.params().eq([("commit", "String".to_owned())]));
+    /// # Ok::<(), PlanErrors>(())
+    /// ```
+    pub fn params(&self) -> impl ExactSizeIterator<Item = (&str, String)> {
+        self.params.iter().map(|param| (param.name.as_str(), param.short_type()))
+    }
+
+    /// The same pipeline, whose runs give back JSON: for those that handle pipelines of any result side by side.
+    pub fn untyped(&self) -> Pipeline<Json> {
+        let (record, params) = (Arc::clone(&self.record), Arc::clone(&self.params));
+        Pipeline { record, params, hash: self.hash, bytes: self.bytes, output: PhantomData }
+    }
+
     /// The plan for these values.
     ///
     /// # Errors
@@ -104,7 +127,7 @@ impl<Out: Output> Pipeline<Out> {
                 None => problems.push(PlanProblem::MissingValue { param: name.clone() }),
                 Some(value) => {
                     let shape =
-                        (param.check)(value).map_err(|e| format!("is not a {}: {e}", param.type_name));
+                        (param.check)(value).map_err(|e| format!("is no {}: {e}", param.short_type()));
                     let canon =
                         canonical::of_text(value.as_str()).map_err(|e| format!("cannot be stored: {e}"));
                     problems.extend(

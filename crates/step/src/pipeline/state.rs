@@ -51,6 +51,20 @@ impl Param {
             check: |value| value.read::<T>().map(drop),
         }
     }
+
+    /// Its type as people write it, without the paths of modules.
+    pub(crate) fn short_type(&self) -> String {
+        short(self.type_name)
+    }
+}
+
+/// The name of a type without the paths of modules.
+fn short(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for part in name.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
+        text.push_str(part.rsplit("::").next().unwrap_or(part));
+    }
+    text
 }
 
 impl State {
@@ -224,6 +238,24 @@ impl State {
         match of.operand() {
             Ok(operand) => self.output = Some(operand),
             Err(what) => self.problems.push(PlanProblem::Output { what }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn types_are_named_as_people_write_them() {
+        for (long, short) in [
+            ("alloc::string::String", "String"),
+            ("u32", "u32"),
+            (
+                "alloc::collections::btree::map::BTreeMap<alloc::string::String, shop::Image>",
+                "BTreeMap<String, Image>",
+            ),
+            ("(core::option::Option<u8>, f64)", "(Option<u8>, f64)"),
+        ] {
+            assert_eq!(super::short(long), short);
         }
     }
 }
