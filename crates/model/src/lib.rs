@@ -12,6 +12,7 @@
 
 pub mod canonical;
 mod chain;
+mod change;
 mod class;
 mod condition;
 mod event;
@@ -32,6 +33,7 @@ mod time;
 pub use chain::{
     Chain, ChainFault, ChainFaultKind, Digest, FORMAT, Header, HeaderError, Sealed, StoredEvent,
 };
+pub use change::{Change, ChangeAction};
 pub use class::{Classified, FailureKind};
 pub use condition::{Condition, Operand};
 pub use event::*;

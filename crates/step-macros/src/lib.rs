@@ -5,6 +5,8 @@ mod krate;
 mod output;
 mod provider;
 mod step;
+mod structs;
+mod text;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -33,6 +35,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// * `undo = path`: undoes it, with `async fn(cx: &StepContext, undo: Undo<Output>, arguments…) -> Result<(), StepError>`.
 /// * `before = path`: takes the before-image, with `async fn(cx: &StepContext, arguments…) -> Result<B, StepError>`; read it
 ///   with `cx.before::<B>()?` and `undo.read_before::<B>()?`.
+/// * `preview = path`: tells what it would change, with `async fn(cx: &StepContext, arguments…) -> Result<Vec<Change>, StepError>`.
+///   It is called only when every argument is known; before a run, those that hang on other steps are not.
 /// * `keep`, `ask_undo`: what becomes of its effect when a run unwinds, in place of undoing it.
 /// * `needs(name: dyn Trait, …)`: the providers that it asks for with `cx.provider::<dyn Trait>("name")?`. A missing one
 ///   is found before the run begins.
@@ -61,4 +65,46 @@ pub fn output(item: TokenStream) -> TokenStream {
 pub fn provider(item: TokenStream) -> TokenStream {
     let input = parse_macro_input!(item as DeriveInput);
     provider::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a struct a step: `new` with its required fields, setters for the others, and what the plan has to know.
+///
+/// ```text
+/// #[derive(Serialize, Deserialize, Step)]
+/// #[kind("kind/v1", no_effect | idempotent | observe | ask_operator, …)]
+/// pub struct Name {
+///     required: Input<T>,               // an argument of `new`: a value, a literal, or a handle
+///     optional: Option<Input<T>>,       // a setter of the same name
+///     #[set(default = 5)] plain: u32,   // a setter as well; what the author writes, never a handle
+/// }
+/// ```
+///
+/// What it does is `impl Body for Name`. The words in `#[kind(…)]` are those of [`#[step]`](macro@step), without paths:
+/// each asks for an impl of a trait.
+///
+/// | Word | Trait |
+/// |---|---|
+/// | `observe` | `Observe` |
+/// | `undo` | `Compensate` |
+/// | `before` | `Before` |
+/// | `preview` | `Preview` |
+///
+/// `keep`, `ask_undo`, `needs(name: dyn Trait, …)` and `local` mean what they mean there. **The names of the fields are
+/// stored**; `#[serde(rename = …)]` is followed. A field whose type mentions `Input` makes edges of the graph: `Input<T>`,
+/// and options, lists and maps of it. `#[towpath(crate = path)]` says where `towpath` is.
+#[proc_macro_derive(Step, attributes(kind, set, towpath))]
+pub fn derive_step(item: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(item as DeriveInput);
+    structs::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// A text that the run fills in: `text!("http://{}:{port}", &host)`.
+///
+/// Each `{}` takes the next part, `{name}` a variable or a field of one, as in `{live.url}`; braces are doubled where they
+/// stand for themselves. Parts are texts, whole numbers, booleans, and handles to them. What comes out is data, so that a
+/// plan shows it, and is given wherever a step wants a `String`.
+#[proc_macro]
+pub fn text(input: TokenStream) -> TokenStream {
+    let text = parse_macro_input!(input as text::Text);
+    text::expand(&text).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -5,7 +5,7 @@ mod serde_names;
 use crate::krate;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use serde_names::Names;
+pub(crate) use serde_names::Names;
 use syn::{Data, DeriveInput, Error, Fields, GenericParam, Result, parse_quote};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {

@@ -5,6 +5,7 @@ mod function;
 mod generate;
 
 use args::Args;
+pub(crate) use args::{Need, Policy, wrong_kind};
 use function::Function;
 use proc_macro2::TokenStream;
 use quote::quote;

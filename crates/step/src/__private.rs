@@ -3,8 +3,14 @@
 pub use crate::{
     context::before_image,
     handle::At,
+    input::AddReads,
     output::field,
-    step::{StepResult, get},
+    step::{StepResult, get, preview},
 };
 pub use serde;
-pub use towpath_model::{InDoubt, Json, Methods, UndoPolicy};
+pub use towpath_model::{Change, InDoubt, Json, Methods, UndoPolicy};
+
+/// The derive without the trait of its name: a prelude with the trait would make `run` of a struct step ambiguous.
+pub mod derive {
+    pub use towpath_step_macros::Step;
+}

@@ -3,7 +3,7 @@
 use crate::{Step, StepContext, StepError};
 use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
-use towpath_model::{Ended, Json};
+use towpath_model::{Change, Ended, Json};
 
 /// A step without its types, as engines use it. Every [`Step`] is one.
 ///
@@ -12,6 +12,9 @@ use towpath_model::{Ended, Json};
 #[typetag::serialize(tag = "kind", content = "with")]
 #[async_trait]
 pub trait ErasedStep: Send + Sync {
+    /// Tells what an attempt would change.
+    async fn preview_erased(&self, cx: &StepContext) -> Result<Vec<Change>, StepError>;
+
     /// Takes the before-image.
     async fn before_erased(&self, cx: &StepContext) -> Result<Json, StepError>;
 
@@ -124,6 +127,10 @@ impl<T> Undo<T> {
 #[typetag::serialize(name = S::KIND)]
 #[async_trait]
 impl<S: Step> ErasedStep for S {
+    async fn preview_erased(&self, cx: &StepContext) -> Result<Vec<Change>, StepError> {
+        self.preview(cx).await
+    }
+
     async fn before_erased(&self, cx: &StepContext) -> Result<Json, StepError> {
         self.before(cx).await
     }

@@ -1,15 +1,20 @@
 //! What a step takes.
 
+mod text;
+
+pub(crate) use text::Part;
+pub use text::{Text, TextPart};
+
 use crate::{Handle, Output};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 use towpath_model::StepId;
 
 /// A field of a step: a value, or a reference to what another step gives.
 ///
 /// It is stored as `{"value": …}`, or as what it refers to: `{"from": {"step": …, "path": …}}`,
-/// `{"param": {"name": …, "path": …}}`, `{"or-none": {…}}`, `{"first-of": [{…}, …]}`. A body reads it with
-/// [`StepContext::get`](crate::StepContext::get).
+/// `{"param": {"name": …, "path": …}}`, `{"or-none": {…}}`, `{"first-of": [{…}, …]}`, `{"text": [input, …]}`. A body
+/// reads it with [`StepContext::get`](crate::StepContext::get).
 #[derive(Clone, Debug)]
 pub struct Input<T>(Source<T>);
 
@@ -70,6 +75,23 @@ pub(crate) enum Reference {
     Param(ParamPlace),
     OrNone(Place),
     FirstOf(Vec<Place>),
+    Text(Vec<Part>),
+}
+
+impl Reference {
+    /// The references in it: itself, or those of a text.
+    pub(crate) fn parts(&self) -> Vec<&Reference> {
+        match self {
+            Reference::Text(parts) => parts
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Value(_) => None,
+                    Part::Refers(to) => Some(to),
+                })
+                .collect(),
+            whole => vec![whole],
+        }
+    }
 }
 
 impl<T> Input<T> {
@@ -114,6 +136,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Input<T> {
             Param(ParamPlace),
             OrNone(Place),
             FirstOf(Vec<Place>),
+            Text(Vec<Part>),
         }
         let to = match Stored::deserialize(d)? {
             Stored::Value(value) => return Ok(Input::value(value)),
@@ -121,6 +144,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Input<T> {
             Stored::Param(place) => Reference::Param(place),
             Stored::OrNone(place) => Reference::OrNone(place),
             Stored::FirstOf(places) => Reference::FirstOf(places),
+            Stored::Text(parts) => Reference::Text(parts),
         };
         Ok(Input(Source::Refers(to, None)))
     }
@@ -213,6 +237,36 @@ impl<T: Clone> IntoInput<Vec<T>> for &[T] {
 #[derive(Clone, Debug, Default)]
 pub struct Reads(pub(crate) Vec<ReadOf>);
 
+/// A field of a struct step that may refer to something. For the derive.
+#[doc(hidden)]
+pub trait AddReads {
+    fn add_reads(&self, field: &'static str, reads: &mut Reads);
+}
+
+impl<T> AddReads for Input<T> {
+    fn add_reads(&self, field: &'static str, reads: &mut Reads) {
+        *reads = std::mem::take(reads).and(field, self);
+    }
+}
+
+impl<R: AddReads> AddReads for Option<R> {
+    fn add_reads(&self, field: &'static str, reads: &mut Reads) {
+        self.iter().for_each(|part| part.add_reads(field, reads));
+    }
+}
+
+impl<R: AddReads> AddReads for Vec<R> {
+    fn add_reads(&self, field: &'static str, reads: &mut Reads) {
+        self.iter().for_each(|part| part.add_reads(field, reads));
+    }
+}
+
+impl<K, R: AddReads> AddReads for BTreeMap<K, R> {
+    fn add_reads(&self, field: &'static str, reads: &mut Reads) {
+        self.values().for_each(|part| part.add_reads(field, reads));
+    }
+}
+
 /// One field that refers to something.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadOf {
@@ -253,6 +307,7 @@ mod tests {
             r#"{"param":{"name":"commit","path":"/0"}}"#,
             r#"{"or-none":{"step":"scan","path":"/critical"}}"#,
             r#"{"first-of":[{"step":"a"},{"step":"b","path":"/x"}]}"#,
+            r#"{"text":[{"value":"http://"},{"from":{"step":"a","path":"/host"}},{"value":":"},{"param":{"name":"port"}}]}"#,
         ] {
             let input: Input<serde_json::Value> = serde_json::from_str(stored).unwrap();
             assert_eq!(serde_json::to_string(&input).unwrap(), stored);

@@ -23,7 +23,8 @@
 //! * [`#[step]`](macro@step) has every word that the decorator takes: what to do in doubt, how to look, how to undo.
 //! * [`StepContext`] is what a body sees of the engine: keys, checkpoints, durable waits, providers, secrets.
 //! * [`StepError`] carries the class of a failure, on which everything that follows hangs.
-//! * [`Step`] is the trait behind it, for a step that is written by hand.
+//! * [`#[derive(Step)]`](macro@Step) makes a struct a step, with a constructor and setters.
+//! * [`Step`](trait@Step) is the trait behind it, for a step that is written by hand.
 //!
 //! # A pipeline
 //!
@@ -66,6 +67,7 @@
 
 #[doc(hidden)]
 pub mod __private;
+mod body;
 mod context;
 mod erased;
 mod error;
@@ -81,11 +83,12 @@ mod secret;
 mod step;
 mod steps;
 
+pub use body::{Before, Body, Compensate, Observe, Preview};
 pub use context::{Signal, SignalWithin, Sleep, StepContext};
 pub use erased::{ErasedStep, Observed, Undo, UndoEnded};
 pub use error::StepError;
 pub use handle::{Condition, Handle, Ordered};
-pub use input::{Input, IntoInput, Reads};
+pub use input::{Input, IntoInput, Reads, Text, TextPart};
 pub use output::Output;
 pub use pipeline::{Draft, Params, Pipeline, Plan, PlanErrors, PlanProblem};
 pub use providers::{Need, Offers, Provider, Providers};
@@ -95,4 +98,4 @@ pub use step::Step;
 pub use steps::{DecodeError, StepKind, Steps, StepsProblem};
 pub use towpath_model as model;
 #[doc(inline)]
-pub use towpath_step_macros::{Output, Provider, step};
+pub use towpath_step_macros::{Output, Provider, Step, step, text};

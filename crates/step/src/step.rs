@@ -2,11 +2,12 @@
 
 use crate::{Input, Need, Observed, Output, Reads, StepContext, StepError, Undo};
 use serde::{Serialize, de::DeserializeOwned};
-use towpath_model::{InDoubt, Json, Methods, UndoPolicy};
+use towpath_model::{Change, InDoubt, Json, Methods, UndoPolicy};
 
 /// One unit of a run: plain data with behaviour.
 ///
-/// Most are written as an async fn with [`#[step]`](macro@crate::step). Written by hand it looks like this:
+/// Most are written as an async fn with [`#[step]`](macro@crate::step), or as a struct with
+/// [`#[derive(Step)]`](macro@crate::Step). Written by hand it looks like this:
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -66,6 +67,18 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The providers that its methods ask for.
     fn needs() -> Vec<Need> {
         Vec::new()
+    }
+
+    /// Tells what an attempt would change. Changes nothing.
+    ///
+    /// It is called before a run, when nothing but the values of the parameters is known, and at an approval, when some
+    /// steps have run: ask for inputs with [`StepContext::known`].
+    ///
+    /// # Errors
+    /// When the world cannot be asked; the plan is shown all the same, with the reason in the place of the changes.
+    fn preview(&self, cx: &StepContext) -> impl Future<Output = Result<Vec<Change>, StepError>> + Send {
+        let _ = cx;
+        std::future::ready(Err(undeclared::<Self>("preview")))
     }
 
     /// Does the work: one attempt.
@@ -167,4 +180,11 @@ impl<T: Serialize + DeserializeOwned> Argument for T {}
 #[doc(hidden)]
 pub fn get<T: Argument>(cx: &StepContext, input: &Input<T>) -> Result<T, StepError> {
     cx.get(input)
+}
+
+/// The answer of a preview that cannot look yet: an argument hangs on a step that has not run.
+#[doc(hidden)]
+pub fn preview<S: Step>(cx: &StepContext, known: bool) -> Option<Vec<Change>> {
+    let why = "it hangs on steps that have not run";
+    (!known).then(|| vec![Change::unknown(format!("what {} does ({})", cx.step_id(), S::KIND), why)])
 }

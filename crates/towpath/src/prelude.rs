@@ -1,10 +1,12 @@
 //! What nearly every user of the library needs: `use towpath::prelude::*`.
 
 pub use towpath_engine::{Engine, Run, Settled, Until};
-pub use towpath_model::{RetryPolicy, RunKey};
+pub use towpath_model::{Change, RetryPolicy, RunKey};
+pub use towpath_step::__private::derive::Step;
 pub use towpath_step::{
-    Condition, Handle, Input, IntoInput, Observed, Output, Params, Pipeline, Plan, PlanErrors, Provider,
-    SecretRef, Step, StepContext, StepError, Steps, Undo, params, step, steps,
+    Before, Body, Compensate, Condition, Handle, Input, IntoInput, Observe, Observed, Output, Params,
+    Pipeline, Plan, PlanErrors, Preview, Provider, SecretRef, StepContext, StepError, Steps, Undo, params,
+    step, steps, text,
 };
 
 /// This many milliseconds.

@@ -4,14 +4,14 @@ use syn::{Attribute, Ident, LitStr, Result, ext::IdentExt, meta::ParseNestedMeta
 
 /// What serde was told about a type.
 #[derive(Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     rule: Option<String>,
     /// Its stored form is not that of its fields.
-    pub(super) opaque: bool,
+    pub(crate) opaque: bool,
 }
 
 impl Names {
-    pub(super) fn of(attrs: &[Attribute]) -> Result<Self> {
+    pub(crate) fn of(attrs: &[Attribute]) -> Result<Self> {
         let mut names = Names::default();
         each(attrs, |meta| {
             if meta.path.is_ident("rename_all") {
@@ -27,7 +27,7 @@ impl Names {
     }
 
     /// The name under which a field is stored; `None` when it has no place of its own.
-    pub(super) fn field(&self, ident: &Ident, attrs: &[Attribute]) -> Result<Option<String>> {
+    pub(crate) fn field(&self, ident: &Ident, attrs: &[Attribute]) -> Result<Option<String>> {
         let (mut renamed, mut placed) = (None, true);
         each(attrs, |meta| {
             if meta.path.is_ident("rename") {

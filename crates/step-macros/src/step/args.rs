@@ -1,7 +1,8 @@
 //! What stands in `#[step(…)]`.
 
 use crate::krate;
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
 use syn::{
     Error, Ident, LitStr, Path, Result, Token, Type, TypeParamBound,
     ext::IdentExt,
@@ -14,7 +15,7 @@ use syn::{
 const EXAMPLE: &str = "give the step a kind first, stable and versioned, for plans store it: #[step(\"shop.smoke/v1\", no_effect)]";
 const IN_DOUBT: &str = "say what to do when a crash leaves open whether this step took effect: `no_effect` (it changes nothing \
      outside), `idempotent` (its effects carry keys), `observe = path` (look at the world), or `ask_operator`";
-const WORDS: &str = "want `undo = path`, `before = path`, `keep`, `ask_undo`, `needs(name: dyn Trait, …)`, `local` or \
+const WORDS: &str = "want `undo = path`, `before = path`, `preview = path`, `keep`, `ask_undo`, `needs(name: dyn Trait, …)`, `local` or \
      `crate = path`";
 
 /// What stands in `#[step(…)]`.
@@ -23,6 +24,7 @@ pub(super) struct Args {
     pub(super) in_doubt: InDoubt,
     pub(super) undo: Option<Path>,
     pub(super) before: Option<Path>,
+    pub(super) preview: Option<Path>,
     pub(super) policy: Policy,
     pub(super) needs: Vec<Need>,
     pub(super) local: bool,
@@ -37,16 +39,26 @@ pub(super) enum InDoubt {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Policy {
+pub(crate) enum Policy {
     Undo,
     Keep,
     Ask,
 }
 
+impl ToTokens for Policy {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(match self {
+            Policy::Undo => quote!(Undo),
+            Policy::Keep => quote!(Keep),
+            Policy::Ask => quote!(Ask),
+        });
+    }
+}
+
 /// `router: dyn TrafficRouter`.
-pub(super) struct Need {
-    pub(super) name: Ident,
-    pub(super) ty: Type,
+pub(crate) struct Need {
+    pub(crate) name: Ident,
+    pub(crate) ty: Type,
 }
 
 impl Parse for Need {
@@ -91,6 +103,7 @@ struct Words {
     in_doubt: Option<(InDoubt, Ident)>,
     undo: Option<(Path, Ident)>,
     before: Option<(Path, Ident)>,
+    preview: Option<Path>,
     policy: Option<(Policy, Ident)>,
     needs: Vec<Need>,
     local: bool,
@@ -107,6 +120,7 @@ impl Words {
             "observe" => self.doubt(InDoubt::Observe(path(input, &word)?), word, errors),
             "undo" => self.undo = Some((path(input, &word)?, word)),
             "before" => self.before = Some((path(input, &word)?, word)),
+            "preview" => self.preview = Some(path(input, &word)?),
             "keep" => self.policy = Some((Policy::Keep, word)),
             "ask_undo" => self.policy = Some((Policy::Ask, word)),
             "local" => self.local = true,
@@ -158,6 +172,7 @@ impl Words {
             in_doubt,
             undo: self.undo.map(|(path, _)| path),
             before: self.before.map(|(path, _)| path),
+            preview: self.preview,
             policy: self.policy.map_or(Policy::Undo, |(policy, _)| policy),
             needs: self.needs,
             local: self.local,
@@ -176,7 +191,7 @@ fn path(input: ParseStream<'_>, word: &Ident) -> Result<Path> {
 }
 
 /// The rule that `towpath_model::Kind` holds at run time.
-fn wrong_kind(kind: &str) -> Option<String> {
+pub(crate) fn wrong_kind(kind: &str) -> Option<String> {
     let versioned = kind.rsplit_once("/v").is_some_and(|(name, version)| {
         !name.is_empty()
             && !version.is_empty()

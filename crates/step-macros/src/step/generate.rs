@@ -1,7 +1,7 @@
 //! The step beside the fn.
 
 use super::{
-    args::{Args, InDoubt, Policy},
+    args::{Args, InDoubt},
     function::{Argument, Function},
 };
 use proc_macro2::{Span, TokenStream};
@@ -61,12 +61,9 @@ fn behaviour(args: &Args, function: &Function) -> TokenStream {
         InDoubt::Observe(_) => (quote!(Observe), true),
         InDoubt::AskOperator => (quote!(AskOperator), false),
     };
-    let undo = match args.policy {
-        Policy::Undo => quote!(Undo),
-        Policy::Keep => quote!(Keep),
-        Policy::Ask => quote!(Ask),
-    };
+    let undo = args.policy;
     let (before, compensate, local) = (args.before.is_some(), args.undo.is_some(), args.local);
+    let preview = args.preview.is_some();
     let needs = args.needs.iter().map(|need| {
         let (name, ty) = (need.name.unraw().to_string(), &need.ty);
         quote!(#krate::Need::of::<#ty>(#name))
@@ -82,7 +79,7 @@ fn behaviour(args: &Args, function: &Function) -> TokenStream {
             const KIND: &'static str = #kind;
             const IN_DOUBT: #private::InDoubt = #private::InDoubt::#in_doubt;
             const METHODS: #private::Methods = #private::Methods {
-                preview: false,
+                preview: #preview,
                 before: #before,
                 observe: #observes,
                 compensate: #compensate,
@@ -131,7 +128,20 @@ fn methods(args: &Args, function: &Function) -> TokenStream {
             async fn before(&self, #cx) -> #result<#private::Json, #error> { #gets #private::before_image(#call) }
         }
     });
-    quote!(#run #observe #(#undo)* #(#before)*)
+    let preview = args.preview.iter().map(|path| {
+        let call = call(path, None, function);
+        let names = function.arguments.iter().map(|a| &a.name);
+        quote! {
+            async fn preview(&self, #cx) -> #result<::std::vec::Vec<#private::Change>, #error> {
+                if let Some(unknown) = #private::preview::<Self>(cx, true #(&& cx.is_known(&self.#names))*) {
+                    return Ok(unknown);
+                }
+                #gets
+                #call
+            }
+        }
+    });
+    quote!(#run #observe #(#undo)* #(#before)* #(#preview)*)
 }
 
 fn run(krate: &Path, function: &Function, gets: &TokenStream) -> TokenStream {

@@ -3,7 +3,7 @@
 use super::StepContext;
 use crate::{
     Input, StepError,
-    input::{Place, Reference, Source},
+    input::{Part, Place, Reference, Source},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -26,24 +26,83 @@ impl StepContext {
                 ))
                 .because(e)
             }),
-            Source::Refers(Reference::From(place), _) => match self.output_of(place) {
+            Source::Refers(to, _) => self.follow(to),
+        }
+    }
+
+    fn follow<T: DeserializeOwned>(&self, to: &Reference) -> Result<T, StepError> {
+        match to {
+            Reference::From(place) => match self.output_of(place) {
                 Some(whole) => at(whole, &place.path, place),
                 None => Err(StepError::permanent(format!("the step {} has no output", place.step))),
             },
-            Source::Refers(Reference::Param(place), _) => match self.entry.params.get(&place.name) {
+            Reference::Param(place) => match self.entry.params.get(&place.name) {
                 Some(whole) => at(whole, &place.path, place),
                 None => Err(StepError::permanent(format!("the parameter {:?} has no value", place.name))),
             },
-            Source::Refers(Reference::OrNone(place), _) => match self.output_of(place) {
+            Reference::OrNone(place) => match self.output_of(place) {
                 Some(whole) => at(whole, &place.path, place),
                 None => at(&Json::null(), "", place),
             },
-            Source::Refers(Reference::FirstOf(places), _) => {
+            Reference::FirstOf(places) => {
                 match places.iter().find_map(|place| Some((place, self.output_of(place)?))) {
                     Some((place, whole)) => at(whole, &place.path, place),
                     None => Err(StepError::permanent("none of the branches of a first_of has an output")),
                 }
             }
+            Reference::Text(parts) => {
+                let parts: Result<String, StepError> = parts.iter().map(|part| self.part(part)).collect();
+                T::deserialize(Value::String(parts?)).map_err(|e| {
+                    StepError::permanent(format!("a text cannot be read as {}", type_name::<T>())).because(e)
+                })
+            }
+        }
+    }
+
+    /// A part of a text, as it stands in it.
+    fn part(&self, part: &Part) -> Result<String, StepError> {
+        let value = match part {
+            Part::Value(value) => value.clone(),
+            Part::Refers(to) => self.follow(to)?,
+        };
+        match value {
+            Value::String(text) => Ok(text),
+            Value::Number(number) => Ok(number.to_string()),
+            Value::Bool(is) => Ok(is.to_string()),
+            other => Err(StepError::permanent(format!(
+                "a part of a text is {}: only texts, numbers and booleans can stand in one",
+                if other.is_null() { "nothing" } else { "a list or an object" }
+            ))),
+        }
+    }
+
+    /// What an input is, when that is known already: in a preview, nobody has run the steps that it refers to.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn known<T: Serialize + DeserializeOwned>(&self, input: &Input<T>) -> Result<Option<T>, StepError> {
+        if self.is_known(input) { self.get(input).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether everything that an input refers to is known.
+    #[doc(hidden)]
+    pub fn is_known<T>(&self, input: &Input<T>) -> bool {
+        match input.source() {
+            Source::Value(_) => true,
+            Source::Refers(to, _) => self.has(to),
+        }
+    }
+
+    fn has(&self, to: &Reference) -> bool {
+        match to {
+            Reference::From(place) | Reference::OrNone(place) => self.output_of(place).is_some(),
+            Reference::Param(place) => self.entry.params.contains_key(&place.name),
+            // A later branch is taken only when those before it were skipped, which is not known before all have run.
+            Reference::FirstOf(places) => places.first().is_some_and(|place| self.output_of(place).is_some()),
+            Reference::Text(parts) => parts.iter().all(|part| match part {
+                Part::Value(_) => true,
+                Part::Refers(to) => self.has(to),
+            }),
         }
     }
 

@@ -59,6 +59,8 @@ impl At {
             Reference::Param(p) => {
                 Reference::Param(ParamPlace { name: p.name.clone(), path: below(&p.path) })
             }
+            // A text is an input and never a handle.
+            Reference::Text(parts) => Reference::Text(parts.clone()),
         })
     }
 
@@ -79,7 +81,7 @@ impl At {
         match &self.reference {
             Reference::From(p) | Reference::OrNone(p) => vec![p.step.clone()],
             Reference::FirstOf(all) => all.iter().map(|p| p.step.clone()).collect(),
-            Reference::Param(_) => Vec::new(),
+            Reference::Param(_) | Reference::Text(_) => Vec::new(),
         }
     }
 
@@ -90,6 +92,7 @@ impl At {
             Reference::Param(p) => Ok(Operand::Param { name: p.name.clone(), path: p.path.clone() }),
             Reference::OrNone(_) => Err("or_none"),
             Reference::FirstOf(_) => Err("first_of"),
+            Reference::Text(_) => Err("text!"),
         }
     }
 
@@ -118,6 +121,7 @@ impl fmt::Display for At {
         match &self.reference {
             Reference::From(p) | Reference::OrNone(p) => p.fmt(f),
             Reference::Param(p) => p.fmt(f),
+            Reference::Text(_) => f.write_str("a text"),
             Reference::FirstOf(all) => {
                 let all: Vec<_> = all.iter().map(|p| p.step.as_str()).collect();
                 write!(f, "the first of {}", all.join(", "))

@@ -89,7 +89,7 @@ impl<Out: Output> Draft<Out> {
                 }
                 Reference::From(place) => places.push(place.clone()),
                 Reference::FirstOf(all) => places.extend(all.iter().cloned()),
-                Reference::Param(_) | Reference::OrNone(_) => at.no_option("first_of"),
+                Reference::Param(_) | Reference::OrNone(_) | Reference::Text(_) => at.no_option("first_of"),
             }
         }
         Handle::at(self.shared.at(None, Reference::FirstOf(places)))

@@ -150,20 +150,22 @@ impl State {
                 ));
                 continue;
             }
-            let mut add = |step: StepId, mode| {
-                let read = Read { step, mode };
+            let mut add = |step: &StepId, mode| {
+                let read = Read { step: step.clone(), mode };
                 if !all.contains(&read) {
                     all.push(read);
                 }
             };
-            match to {
-                Reference::From(place) => add(place.step, ReadMode::Required),
-                Reference::OrNone(place) => add(place.step, ReadMode::OrNone),
-                Reference::FirstOf(places) => {
-                    places.into_iter().for_each(|place| add(place.step, ReadMode::FirstOf(groups)));
-                    groups += 1;
+            for to in to.parts() {
+                match to {
+                    Reference::From(place) => add(&place.step, ReadMode::Required),
+                    Reference::OrNone(place) => add(&place.step, ReadMode::OrNone),
+                    Reference::FirstOf(places) => {
+                        places.iter().for_each(|place| add(&place.step, ReadMode::FirstOf(groups)));
+                        groups += 1;
+                    }
+                    Reference::Param(_) | Reference::Text(_) => {}
                 }
-                Reference::Param(_) => {}
             }
         }
         all
