@@ -94,7 +94,7 @@ pub use pipeline::{Draft, Params, Pipeline, Plan, PlanErrors, PlanProblem};
 pub use providers::{Need, Offers, Provider, Providers};
 pub use scrub::Scrubber;
 pub use secret::{SecretRef, SecretValue};
-pub use step::Step;
+pub use step::{Declared, Step};
 pub use steps::{DecodeError, StepKind, Steps, StepsProblem};
 pub use towpath_model as model;
 #[doc(inline)]

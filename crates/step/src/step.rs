@@ -61,6 +61,12 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What it gives back.
     type Output: Output;
 
+    /// What a plan holds of *this* step: that of its kind, unless the step can tell better, such as one that can look at
+    /// the world only when it was told how.
+    fn declared(&self) -> Declared {
+        Declared::of_kind::<Self>()
+    }
+
     /// What its fields refer to. A field that is left out here is not an edge of the graph, and cannot be read.
     fn reads(&self) -> Reads;
 
@@ -133,6 +139,48 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StepError>> + Send {
         let _ = (cx, undo);
         std::future::ready(Err(undeclared::<Self>("compensate")))
+    }
+}
+
+/// What a plan holds of a step, unless the pipeline's author says otherwise.
+///
+/// ```
+/// use towpath_step::{Declared, Step, model::{InDoubt, Methods}};
+/// # use towpath_step::{Reads, StepContext, StepError};
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Script { run: String, repeatable: bool }
+///
+/// impl Step for Script {
+///     const KIND: &'static str = "demo.script/v1";
+///     const IN_DOUBT: InDoubt = InDoubt::AskOperator;
+///
+///     fn declared(&self) -> Declared {
+///         let in_doubt = if self.repeatable { InDoubt::Idempotent } else { Self::IN_DOUBT };
+///         Declared { in_doubt, ..Declared::of_kind::<Self>() }
+///     }
+/// #   type Output = ();
+/// #   fn reads(&self) -> Reads { Reads::none() }
+/// #   async fn run(&self, _cx: &StepContext) -> Result<(), StepError> { Ok(()) }
+/// }
+/// # let script = Script { run: "true".into(), repeatable: true };
+/// # assert_eq!(script.declared().in_doubt, InDoubt::Idempotent);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Declared {
+    /// What to do when it is not known whether an attempt took effect.
+    pub in_doubt: InDoubt,
+    /// Which of the methods beside `run` there are.
+    pub methods: Methods,
+    /// What becomes of its effect when a run unwinds.
+    pub undo: UndoPolicy,
+    /// Whether the run goes on when it fails for good.
+    pub best_effort: bool,
+}
+
+impl Declared {
+    /// What the kind of `S` says of all its steps. None is best effort.
+    pub fn of_kind<S: Step>() -> Self {
+        Declared { in_doubt: S::IN_DOUBT, methods: S::METHODS, undo: S::UNDO, best_effort: false }
     }
 }
 

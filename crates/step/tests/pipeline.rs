@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 use towpath::{
-    Draft, Handle, Input, IntoInput, Output, Params, Pipeline, PlanErrors, PlanProblem, Reads, Step,
-    StepContext, StepError, Undo, params, step,
+    Declared, Draft, Handle, Input, IntoInput, Output, Params, Pipeline, PlanErrors, PlanProblem, Reads,
+    Step, StepContext, StepError, Undo, params, step,
 };
 use towpath_step::model::{FailureKind, InDoubt, Json, Methods, RetryPolicy, UndoPolicy, limits};
 
@@ -248,6 +248,58 @@ fn a_hand_written_step_is_checked_too() {
         error.to_string().contains("declares `before` in its METHODS, but its impl of Step has no such"),
         "{error}"
     );
+}
+
+/// A kind whose steps differ in what is known of them.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    look: bool,
+}
+
+impl Step for Told {
+    const KIND: &'static str = "shop.told/v1";
+    const IN_DOUBT: InDoubt = InDoubt::AskOperator;
+    type Output = ();
+
+    fn declared(&self) -> Declared {
+        let mut declared = Declared::of_kind::<Self>();
+        if self.look {
+            declared.in_doubt = InDoubt::Observe;
+            declared.methods = Methods { observe: true, compensate: true, ..declared.methods };
+            declared.undo = UndoPolicy::Keep;
+            declared.best_effort = true;
+        }
+        declared
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::none()
+    }
+
+    async fn run(&self, _cx: &StepContext) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_plan_holds_what_a_step_declares_of_itself() {
+    let p = draft();
+    p.step("blind", Told { look: false });
+    p.step("seeing", Told { look: true });
+    p.step("asked", Told { look: true }).ask();
+    let pipeline = p.build().unwrap();
+    let held: Vec<_> = pipeline
+        .record()
+        .steps
+        .iter()
+        .map(|step| (step.in_doubt, step.methods.observe, step.undo, step.best_effort))
+        .collect();
+    let expected = [
+        (InDoubt::AskOperator, false, UndoPolicy::Undo, false),
+        (InDoubt::Observe, true, UndoPolicy::Keep, true),
+        (InDoubt::Observe, true, UndoPolicy::Ask, true),
+    ];
+    assert_eq!(held, expected);
 }
 
 #[test]

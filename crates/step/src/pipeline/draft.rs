@@ -1,6 +1,9 @@
 //! A pipeline while it is being written.
 
-use super::{Pipeline, PlanErrors, PlanProblem, build, encode, millis, state::Param};
+use super::{
+    Pipeline, PlanErrors, PlanProblem, build, encode, millis,
+    state::{Param, Placed},
+};
 use crate::{
     Handle, Output, Step,
     handle::Shared,
@@ -44,8 +47,14 @@ impl<Out: Output> Draft<Out> {
 
     fn place<S: Step>(&self, id: &str, step: S, section: Section) -> Handle<S::Output> {
         // Encoding runs the author's code, so it is done before the draft is locked.
-        let (with, reads) = (encode::step(&step), step.reads());
-        let (node, step) = self.shared.state().place::<S>(id, with, reads, section, self.shared.origin());
+        let placed = Placed {
+            kind: S::KIND,
+            declared: step.declared(),
+            encoded: encode::step(&step),
+            reads: step.reads(),
+            section,
+        };
+        let (node, step) = self.shared.state().place(id, placed, self.shared.origin());
         Handle::at(self.shared.at(Some(node), Reference::From(Place { step, path: String::new() })))
     }
 

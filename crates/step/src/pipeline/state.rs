@@ -2,7 +2,7 @@
 
 use super::{PlanProblem, encode::Encoded};
 use crate::{
-    Condition, Output, Reads, Step,
+    Condition, Declared, Output, Reads,
     handle::At,
     input::{Origin, ReadOf, Reference},
 };
@@ -30,6 +30,15 @@ pub(crate) struct State {
 /// A placed step.
 pub(crate) struct StepDraft {
     pub(crate) record: StepRecord,
+}
+
+/// What is known of a step when it is placed.
+pub(crate) struct Placed {
+    pub(crate) kind: &'static str,
+    pub(crate) declared: Declared,
+    pub(crate) encoded: Encoded,
+    pub(crate) reads: Reads,
+    pub(crate) section: Section,
 }
 
 /// A declared parameter.
@@ -82,19 +91,13 @@ impl State {
     }
 
     /// Adds a step; gives its index and id.
-    pub(crate) fn place<S: Step>(
-        &mut self,
-        id: &str,
-        encoded: Encoded,
-        reads: Reads,
-        section: Section,
-        home: &Origin,
-    ) -> (usize, StepId) {
+    pub(crate) fn place(&mut self, id: &str, placed: Placed, home: &Origin) -> (usize, StepId) {
+        let Placed { kind, declared, encoded, reads, section } = placed;
         let id = self.id(id);
         self.problems.extend(
             encoded.problems.into_iter().map(|what| PlanProblem::Encoding { step: id.clone(), what }),
         );
-        let kind = Kind::new(S::KIND).unwrap_or_else(|error| {
+        let kind = Kind::new(kind).unwrap_or_else(|error| {
             self.problems.push(PlanProblem::Kind { step: id.clone(), error });
             Kind::new("invalid/v1").expect("a constant kind keeps the rule")
         });
@@ -109,10 +112,10 @@ impl State {
             after: Vec::new(),
             when: None,
             locks: Vec::new(),
-            in_doubt: S::IN_DOUBT,
-            methods: S::METHODS,
-            undo: S::UNDO,
-            best_effort: false,
+            in_doubt: declared.in_doubt,
+            methods: declared.methods,
+            undo: declared.undo,
+            best_effort: declared.best_effort,
             point_of_no_return: false,
             retry: RetryPolicy::default(),
             undo_retry: RetryPolicy::default(),
