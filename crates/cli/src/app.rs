@@ -10,17 +10,12 @@ use crate::{
     out::Out,
     runs,
     send::{self, Letter},
-    show, tick, verify,
+    setup::{Ready, Setup},
+    show, tick, verify, watch,
 };
 use clap::{CommandFactory, FromArgMatches};
-use std::{error::Error, ffi::OsString, fmt, path::Path, process::ExitCode, sync::Arc};
+use std::{ffi::OsString, fmt, path::Path, process::ExitCode, sync::Arc};
 use towpath::{engine::Builder, store::Store};
-
-/// Makes the engine ready that drives runs.
-pub(crate) type Setup = Box<dyn FnOnce(Builder) -> Ready + Send>;
-
-/// An engine with everything that it needs, or why it cannot have it.
-pub type Ready = Result<Builder, Box<dyn Error + Send + Sync>>;
 
 /// What a `towpath` command is made of: the steps and providers of its user, or none.
 #[derive(Default)]
@@ -127,6 +122,7 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
     let letter = match args.command {
         Command::Runs(args) => return runs::runs(cx, args).await.map(|()| exit::OK),
         Command::Show(args) => return show::show(cx, args).await.map(|()| exit::OK),
+        Command::Watch(args) => return watch::watch(cx, args).await,
         Command::Journal(args) => return journal::journal(cx, args).await.map(|()| exit::OK),
         Command::Explain(args) => return explain::explain(cx, args).await.map(|()| exit::OK),
         Command::Verify(args) => {

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::when;
+use crate::{watch::Watch, when};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::time::Duration;
 use towpath::model::{Actor, Json, Name, PipelineName, Status, StepId};
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Runs(Runs),
     /// Show one run: its steps, attempts, waits, failures and undoing
     Show(OneRun),
+    /// Follow a run until it settles or needs somebody
+    Watch(Watch),
     /// Show the events of a run's journal
     Journal(Journal),
     /// Check that journals are whole and unchanged

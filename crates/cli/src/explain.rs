@@ -20,13 +20,13 @@ use towpath::{
 
 /// Why a run does not move, as JSON.
 #[derive(Serialize)]
-struct Why {
+pub(crate) struct Why {
     run: String,
     pipeline: String,
     key: String,
     status: Status,
     summary: String,
-    waits: Vec<WaitLine>,
+    pub(crate) waits: Vec<WaitLine>,
     /// The verbs that apply to the run.
     verbs: Vec<&'static str>,
     /// Who drives it.
@@ -34,7 +34,7 @@ struct Why {
     /// When it has to be driven next.
     wake_at: Option<String>,
     /// What is said about who drives it.
-    driving: String,
+    pub(crate) driving: String,
     /// Entries of its inbox that nobody has read yet.
     unread: usize,
     /// Why its journal cannot be folded.
@@ -46,27 +46,27 @@ struct Why {
 
 /// One thing that a run waits for, as JSON.
 #[derive(Serialize)]
-struct WaitLine {
-    step: Option<String>,
-    what: String,
+pub(crate) struct WaitLine {
+    pub(crate) step: Option<String>,
+    pub(crate) what: String,
     since: String,
     /// What moves it: `worker`, `time`, `signal` or `operator`.
     mover: &'static str,
     /// When time moves it.
     at: Option<String>,
     /// The commands that move it.
-    commands: Vec<Command>,
+    pub(crate) commands: Vec<Command>,
     #[serde(skip)]
-    since_at: Timestamp,
+    pub(crate) since_at: Timestamp,
     #[serde(skip)]
     time: Option<Timestamp>,
 }
 
 /// A command, with what it does.
 #[derive(Serialize)]
-struct Command {
-    command: String,
-    does: &'static str,
+pub(crate) struct Command {
+    pub(crate) command: String,
+    pub(crate) does: &'static str,
 }
 
 /// Explains a run.
@@ -84,7 +84,7 @@ pub(crate) async fn explain(cx: &mut Cx<'_>, args: OneRun) -> Result<(), Fault> 
 }
 
 impl Why {
-    fn of(row: &RunRow, story: &Story, unread: usize, now: Timestamp, spelling: &Spelling) -> Why {
+    pub(crate) fn of(row: &RunRow, story: &Story, unread: usize, now: Timestamp, spelling: &Spelling) -> Why {
         let state = story.state.as_ref().ok();
         let explained = state.map_or_else(|| unfolded(row), RunState::explain);
         // These two are not in the journal: the machine cannot know them.

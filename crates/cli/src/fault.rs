@@ -13,10 +13,12 @@ pub(crate) mod exit {
     pub(crate) const USAGE: u8 = 2;
     /// What was asked for is in the run's inbox, and nobody has answered it yet.
     pub(crate) const UNANSWERED: u8 = 3;
-    /// `tick`: something is parked.
+    /// What drives or waits: something is parked.
     pub(crate) const PARKED: u8 = 10;
-    /// `tick`: a run needs an operator.
+    /// What drives or waits: a run needs an operator.
     pub(crate) const STUCK: u8 = 20;
+    /// It was asked to stop by a signal, as shells have it.
+    pub(crate) const INTERRUPTED: u8 = 130;
 }
 
 /// Why a command ended early.

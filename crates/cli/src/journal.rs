@@ -15,7 +15,7 @@ use towpath::model::{Digest, Event, EventKind, Header, Json, Seq, StoredEvent};
 
 /// An event, as JSON.
 #[derive(Serialize)]
-struct Line {
+pub(crate) struct Line {
     seq: u64,
     time: String,
     kind: Option<&'static str>,
@@ -101,7 +101,7 @@ fn cells(stored: &StoredEvent, seq: u64) -> Vec<(Tone, String)> {
     ]
 }
 
-fn line(stored: &StoredEvent, header: Header, event: Option<&Event>) -> Line {
+pub(crate) fn line(stored: &StoredEvent, header: Header, event: Option<&Event>) -> Line {
     let payload = stored.payload.as_ref().and_then(|p| std::str::from_utf8(p).ok());
     Line {
         seq: header.seq.0,

@@ -15,12 +15,15 @@ mod open;
 mod out;
 mod runs;
 mod send;
+mod setup;
 mod show;
 mod steps;
 mod story;
 mod summary;
 mod tick;
 mod verify;
+mod watch;
 mod when;
 
-pub use app::{App, Ready, main, run};
+pub use app::{App, main, run};
+pub use setup::Ready;

@@ -17,6 +17,8 @@ pub(crate) struct Out {
     pub(crate) json: bool,
     /// How text is painted.
     pub(crate) paint: Paint,
+    /// Whether what was written can be written over: on a terminal that knows how.
+    pub(crate) is_screen: bool,
 }
 
 impl Out {
@@ -24,15 +26,15 @@ impl Out {
     pub(crate) fn of_process() -> Self {
         let is_plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|v| v == "dumb");
-        let on = io::stdout().is_terminal() && !is_plain && !is_dumb;
+        let is_screen = io::stdout().is_terminal() && !is_dumb;
         let (to, errors) = (Box::new(io::stdout()), Box::new(io::stderr()));
-        Out { to, errors, json: false, paint: Paint { on } }
+        Out { to, errors, json: false, paint: Paint { on: is_screen && !is_plain }, is_screen }
     }
 
     /// Output that goes to these writers, not painted.
     #[cfg(test)]
     pub(crate) fn to(to: Box<dyn Write + Send>, errors: Box<dyn Write + Send>) -> Self {
-        Out { to, errors, json: false, paint: Paint { on: false } }
+        Out { to, errors, json: false, paint: Paint::none(), is_screen: false }
     }
 
     /// Writes one line.
@@ -63,6 +65,13 @@ impl Out {
     /// Writes text about the command line as it is, beside the output.
     pub(crate) fn aside(&mut self, text: &str) {
         let _ = self.errors.write_all(text.as_bytes());
+    }
+
+    /// Writes a line beside the output, for people: not when programs read.
+    pub(crate) fn hint(&mut self, text: &str) {
+        if !self.json {
+            let _ = writeln!(self.errors, "{text}");
+        }
     }
 
     /// Has everything written that was held back.
@@ -97,6 +106,12 @@ pub(crate) enum Tone {
 }
 
 impl Paint {
+    /// No paint at all.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Paint { on: false }
+    }
+
     /// The text in a tone. Pad it before: what paints it counts as characters.
     pub(crate) fn text(self, tone: Tone, text: &str) -> String {
         let code = match tone {

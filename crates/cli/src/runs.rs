@@ -3,7 +3,7 @@
 use crate::{
     args::{Runs, Standing},
     cx::Cx,
-    fault::Fault,
+    fault::{Fault, exit},
     find,
     out::{Table, Tone},
     when,
@@ -110,6 +110,16 @@ pub(crate) fn standing(row: &RunRow) -> String {
     match &row.listing.outcome {
         Some(outcome) => outcome.word().to_owned(),
         None => row.listing.status.to_string(),
+    }
+}
+
+/// The exit code of a command that ends when this run stands so.
+pub(crate) fn exit(row: &RunRow) -> u8 {
+    match (&row.listing.outcome, row.listing.status) {
+        (Some(Outcome::Succeeded { .. }), _) => exit::OK,
+        (Some(_), _) => exit::FAILED,
+        (None, Status::Stuck | Status::Quarantined) => exit::STUCK,
+        (None, _) => exit::PARKED,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     summary::{self, one_line},
     when,
 };
+use std::collections::BTreeMap;
 use towpath::{
     model::{Aftermath, Outcome, Status, StepId, Timestamp},
     store::{Progress, RunRow},
@@ -22,6 +23,8 @@ pub(crate) struct Shown {
     pub(crate) row: RunRow,
     pub(crate) story: Story,
     pub(crate) progress: Vec<Progress>,
+    /// The last line that each running step logged, as far as it was looked for.
+    pub(crate) tails: BTreeMap<StepId, String>,
     pub(crate) unread: usize,
     pub(crate) now: Timestamp,
 }
@@ -33,6 +36,7 @@ pub(crate) async fn show(cx: &mut Cx<'_>, args: OneRun) -> Result<(), Fault> {
     let shown = Shown {
         story: Story::read(&*store, &row).await?,
         progress: store.progress(row.no).await?,
+        tails: BTreeMap::new(),
         unread: store.entries(row.no, towpath::model::limits::INBOX_ENTRIES).await?.len(),
         now: store.now().await?,
         row,
@@ -67,7 +71,7 @@ impl Shown {
         text
     }
 
-    fn title(&self, paint: Paint) -> String {
+    pub(crate) fn title(&self, paint: Paint) -> String {
         let row = &self.row;
         let name = paint.text(Tone::Strong, &format!("{} {}", row.pipeline, row.key));
         let status = paint.text(runs::tone(row), &runs::standing(row));
@@ -140,7 +144,7 @@ impl Shown {
     }
 }
 
-fn ending(outcome: &Outcome, aftermath: Option<&Aftermath>, paint: Paint) -> Vec<String> {
+pub(crate) fn ending(outcome: &Outcome, aftermath: Option<&Aftermath>, paint: Paint) -> Vec<String> {
     let tone = match outcome {
         Outcome::Succeeded { .. } => Tone::Good,
         Outcome::Cancelled { .. } | Outcome::Superseded { .. } => Tone::Plain,

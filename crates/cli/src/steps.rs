@@ -192,17 +192,24 @@ impl Line {
             StepState::InDoubt { ended, .. } => self.about.push(ended.to_string()),
             StepState::Running => {
                 if let Some(p) = shown.progress_of(&step.id) {
-                    self.about.push(format!("{} %: {}", p.percent, one_line(&p.message)));
+                    let message = match one_line(&p.message) {
+                        empty if empty.is_empty() => empty,
+                        message => format!(": {message}"),
+                    };
+                    self.about.push(format!("{} {} %{message}", bar(p.percent), p.percent));
+                }
+                if let Some(text) = shown.tails.get(&step.id) {
+                    self.more.push((Tone::Dim, text.clone()));
                 }
             }
             _ => {}
         }
+        if node.attempt().0 > 1 {
+            self.about.insert(0, format!("attempt {}", node.attempt()));
+        }
         if let Some(started) = story.started_at {
             let ended = story.ended_at.filter(|_| node.state().is_at_rest());
             self.about.insert(0, when::length(ended.unwrap_or(shown.now).since(started)));
-        }
-        if node.attempt().0 > 1 {
-            self.about.push(format!("attempt {}", node.attempt()));
         }
     }
 
@@ -274,6 +281,13 @@ impl Line {
         };
         self.more.push(said);
     }
+}
+
+/// How far a step is, as a bar.
+fn bar(percent: u8) -> String {
+    const CELLS: usize = 16;
+    let full = usize::from(percent.min(100)) * CELLS / 100;
+    format!("{}{}", "━".repeat(full), "╌".repeat(CELLS - full))
 }
 
 /// Whether a section has had its turn, so that what has not begun in it never will.

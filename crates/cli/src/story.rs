@@ -5,14 +5,17 @@ use std::{collections::BTreeMap, sync::Arc};
 use towpath::{
     machine::{Plan, RunState},
     model::{
-        Actor, Aftermath, Attempt, Chain, Digest, Event, Failure, Header, PlanRecord, RunStarted, StepId,
-        StoredEvent, Then, Timestamp,
+        Actor, Aftermath, Attempt, Chain, Digest, Event, Failure, Header, PlanRecord, RunId, RunStarted, Seq,
+        StepId, StoredEvent, Then, Timestamp,
     },
     store::{RunRow, Store, StoreErrorKind},
 };
 
 /// Events read at once.
 pub(crate) const EVENTS_PAGE: usize = 1_000;
+
+/// Is told of events, in their order.
+pub(crate) type Told<'a> = &'a mut (dyn FnMut(&StoredEvent, &Header, &Event) + Send);
 
 /// What a run's journal tells.
 pub(crate) struct Story {
@@ -26,6 +29,8 @@ pub(crate) struct Story {
     pub(crate) aftermath: Option<Aftermath>,
     /// Number of events.
     pub(crate) events: u64,
+    /// The chain up to the last event that was read.
+    chain: Chain,
 }
 
 /// What became of one step over time: what the state, which holds the present, does not tell.
@@ -58,38 +63,57 @@ pub(crate) struct Tried {
 impl Story {
     /// Reads a run's journal, up to the first event that cannot be believed or folded.
     pub(crate) async fn read(store: &dyn Store, row: &RunRow) -> Result<Story, Fault> {
-        let mut story = Story {
+        let mut story = Story::new(row.run);
+        story.read_on(store, row, &mut |_, _, _| {}).await?;
+        Ok(story)
+    }
+
+    /// The story of a run of which nothing was read yet.
+    pub(crate) fn new(run: RunId) -> Self {
+        Story {
             start: None,
             state: Err("its journal is empty".into()),
             steps: BTreeMap::new(),
             aftermath: None,
-            events: store.head(row.no).await?.seq.0,
-        };
-        let mut chain = Chain::new(row.run);
-        loop {
-            let page = match store.events(row.no, chain.seq(), EVENTS_PAGE).await {
+            events: 0,
+            chain: Chain::new(run),
+        }
+    }
+
+    /// Reads on from where it was read to, and tells of each event that could be folded.
+    pub(crate) async fn read_on(
+        &mut self,
+        store: &dyn Store,
+        row: &RunRow,
+        told: Told<'_>,
+    ) -> Result<(), Fault> {
+        self.events = store.head(row.no).await?.seq.0;
+        // What could not be folded once is not tried again: nothing behind it can be.
+        while self.state.is_ok() || self.chain.seq() == Seq(0) {
+            let page = match store.events(row.no, self.chain.seq(), EVENTS_PAGE).await {
                 Ok(page) => page,
                 Err(e) if e.kind() == StoreErrorKind::Corrupt => {
-                    story.state = Err(fault::chain(&e));
-                    return Ok(story);
+                    self.state = Err(fault::chain(&e));
+                    return Ok(());
                 }
                 Err(e) => return Err(e.into()),
             };
             if page.is_empty() {
-                return Ok(story);
+                return Ok(());
             }
             for stored in &page {
-                let read = open(&mut chain, stored);
+                let read = open(&mut self.chain, stored);
                 let taken = match read {
-                    Ok((header, event)) => story.take(store, row, &header, event).await?,
+                    Ok((header, event)) => self.take(store, row, stored, &header, event, told).await?,
                     Err(why) => Err(why),
                 };
                 if let Err(why) = taken {
-                    story.state = Err(why);
-                    return Ok(story);
+                    self.state = Err(why);
+                    return Ok(());
                 }
             }
         }
+        Ok(())
     }
 
     /// Takes the next event, or says why it cannot be folded.
@@ -97,8 +121,10 @@ impl Story {
         &mut self,
         store: &dyn Store,
         row: &RunRow,
+        stored: &StoredEvent,
         header: &Header,
         event: Event,
+        told: Told<'_>,
     ) -> Result<Result<(), String>, Fault> {
         if let Event::RunStarted(e) = &event {
             self.start = Some((e.clone(), header.actor.clone()));
@@ -109,6 +135,7 @@ impl Story {
             Err(why) => Err(why.clone()),
         };
         if folded.is_ok() {
+            told(stored, header, &event);
             self.tell(header, event);
         }
         Ok(folded)

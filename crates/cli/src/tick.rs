@@ -1,18 +1,19 @@
 //! `towpath tick`: drives whatever is due, and returns.
 
 use crate::{
-    app::Setup,
     args::{Tick, Until},
     cx::Cx,
-    fault::{Fault, chain, exit},
+    fault::{Fault, exit},
     find,
     out::{Table, Tone},
-    runs, when,
+    runs,
+    setup::{self, Setup, stopped},
+    when,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
 use towpath::{
-    engine::{DriveReport, Engine},
+    engine::DriveReport,
     model::Status,
     store::{Cursor, Filter, Page, RunRow, Store},
 };
@@ -41,11 +42,7 @@ struct Line<'a> {
 /// Drives what is due. Gives the exit code.
 pub(crate) async fn tick(cx: &mut Cx<'_>, setup: Option<Setup>, args: Tick) -> Result<u8, Fault> {
     let is_stock = setup.is_none();
-    let mut builder = Engine::builder(cx.store.clone());
-    if let Some(setup) = setup {
-        builder = setup(builder).map_err(|e| Fault::failed(format!("set the engine up: {}", chain(&*e))))?;
-    }
-    let engine = builder.background(false).start().await?;
+    let engine = setup::builder(cx.store.clone(), setup)?.background(false).start().await?;
     let until = match args.until {
         Until::Settled => towpath::engine::Until::Settled,
         Until::Parked => towpath::engine::Until::Parked,
@@ -72,28 +69,6 @@ pub(crate) async fn tick(cx: &mut Cx<'_>, setup: Option<Setup>, args: Tick) -> R
         left.say(cx, &report, is_stock).await?;
     }
     Ok(code)
-}
-
-/// Returns when the process is asked to stop.
-async fn stopped() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) =
-            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-                (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-                // Without a handler the signal ends the process, and the next one asks the world.
-                _ => return std::future::pending().await,
-            };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
-    }
 }
 
 /// The runs of a store that are not over.
