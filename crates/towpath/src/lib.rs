@@ -49,6 +49,7 @@
 //! | [`machine`] | the pure state machine |
 //! | [`store`] | where journals live |
 //! | [`model`] | what is stored |
+//! | [`view`] | what can be seen of a plan: pictures, differences, lint |
 #![deny(missing_docs)]
 
 pub use towpath_engine as engine;
@@ -58,6 +59,7 @@ pub use towpath_provider as provider;
 pub use towpath_store as store;
 #[cfg(feature = "sqlite")]
 pub use towpath_store_sqlite as store_sqlite;
+pub use towpath_view as view;
 
 #[doc(hidden)]
 pub use towpath_step::__private;

@@ -1,11 +1,11 @@
-//! The record and the machine have no clock, no randomness, no async and no I/O. The crates they may not depend on are
+//! The record, the machine and the views of plans have no clock, no randomness, no async and no I/O. The crates they may not depend on are
 //! in `graph`; this is what they may not name.
 
 use super::files::File;
 use super::finding::{Finding, Rule};
 use super::rust::Rust;
 
-const PURE: [&str; 2] = ["crates/model/src/", "crates/machine/src/"];
+const PURE: [&str; 3] = ["crates/model/src/", "crates/machine/src/", "crates/view/src/"];
 const NAMES: [&str; 3] = ["SystemTime", "Instant", "async"];
 const MODULES: [&str; 5] = ["env", "fs", "net", "process", "thread"];
 const MACROS: [&str; 4] = ["print", "println", "eprint", "eprintln"];

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod diff;
+pub mod doc;
+mod dot;
+mod fields;
+mod graph;
+mod label;
+mod lint;
+mod marks;
+mod mermaid;
+mod nature;
+mod overlay;
+mod paint;
+mod svg;
+mod tree;
+mod view;
+mod words;
+
+pub use diff::{Change, PlanDiff, Side, StepDiff, What, diff};
+pub use lint::{Allow, AllowError, Finding, RULES, Rule, Severity, lint};
+pub use overlay::{Overlay, Seen, Standing};
+pub use paint::Look;
+pub use view::PlanView;

@@ -1,0 +1,7 @@
+//! Pictures, differences, lint, estimates, scripts and schemas of plans.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+mod diffs;
+mod lints;
+mod pictures;
