@@ -45,6 +45,7 @@
 //! |---|---|
 //! | this one | the door: re-exports and the [`prelude`] |
 //! | [`step`](mod@model) and the macros | what authors of steps and pipelines use; at the root of this crate |
+//! | [`stock`] | the stock steps: commands, approvals, waits; feature `stock`, on by default |
 //! | [`engine`] | drives runs on tokio |
 //! | [`machine`] | the pure state machine |
 //! | [`store`] | where journals live |
@@ -56,6 +57,8 @@ pub use towpath_engine as engine;
 pub use towpath_machine as machine;
 pub use towpath_model as model;
 pub use towpath_provider as provider;
+#[cfg(feature = "stock")]
+pub use towpath_steps as stock;
 pub use towpath_store as store;
 #[cfg(feature = "sqlite")]
 pub use towpath_store_sqlite as store_sqlite;

@@ -8,6 +8,10 @@ pub use towpath_step::{
     Pipeline, Plan, PlanErrors, Preview, Provider, SecretRef, StepContext, StepError, Steps, Undo, params,
     step, steps, text,
 };
+#[cfg(feature = "stock")]
+pub use towpath_steps as stock;
+#[cfg(all(feature = "stock", unix))]
+pub use towpath_steps::{Argv, Command, ExitCodes};
 
 /// This many milliseconds.
 pub fn millis(n: u64) -> std::time::Duration {

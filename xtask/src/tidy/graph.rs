@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 
 /// What a crate may depend on, names without the prefix. `model` is the vocabulary of all: whoever may reach it through
 /// another crate may name it.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("machine", &["model"]),
     ("view", &["machine", "model"]),
@@ -20,7 +20,11 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("store-sqlite", &["store", "model"]),
     ("engine", &["machine", "step", "store", "store-sqlite", "provider", "model"]),
     ("testkit", &["engine", "step", "store", "machine", "model", "provider"]),
-    ("towpath", &["step", "machine", "model", "view", "provider", "store", "store-sqlite", "engine"]),
+    ("steps", &["step", "model"]),
+    (
+        "towpath",
+        &["step", "steps", "machine", "model", "view", "provider", "store", "store-sqlite", "engine"],
+    ),
     ("cli", &["towpath"]),
     ("xtask", &[]),
 ];

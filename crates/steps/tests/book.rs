@@ -1,0 +1,20 @@
+//! The pipelines that the book shows build.
+
+use towpath_step::Pipeline;
+
+#[cfg(unix)]
+#[test]
+fn commands_of_the_book_build() {
+    use towpath_steps::{Argv, Command};
+    let p = Pipeline::new("migration");
+    let database = p.param::<String>("database");
+    let migrate = Command::new("sqitch")
+        .args(["deploy", "--target"])
+        .arg(&database)
+        .observe(Argv::shell("sqitch status \"$1\" | grep -q 'Nothing to deploy'").arg(&database))
+        .before(Argv::shell("sqitch status \"$1\" | sed -n 's/^# Change: *//p'").arg(&database))
+        .undo(Argv::shell("sqitch revert -y --to \"$TOWPATH_BEFORE\" \"$1\"").arg(&database));
+    p.step("migrate", migrate);
+    let built = p.build().unwrap();
+    assert_eq!(built.record().steps.len(), 1);
+}
