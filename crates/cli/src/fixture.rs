@@ -23,6 +23,7 @@ pub(crate) fn step(id: &str) -> StepRecord {
         reads: Vec::new(),
         after: Vec::new(),
         when: None,
+        environment: None,
         locks: Vec::new(),
         in_doubt: InDoubt::Idempotent,
         methods: Methods::default(),

@@ -116,7 +116,7 @@ fn know(steps: &Steps, providers: &Providers, step: &StepRecord) -> Result<Arc<d
         DecodeError::With { error, .. } => format!("{e}: {error}"),
         _ => e.to_string(),
     })?;
-    let needs = steps.get(step.kind.as_str()).map_or(&[][..], |k| k.needs());
+    let needs = decoded.needs_erased();
     let unmet: Vec<String> =
         needs.iter().filter(|need| !providers.meet(need)).map(|n| n.to_string()).collect();
     if !unmet.is_empty() {

@@ -80,6 +80,7 @@ fn step(i: usize, reads: Option<usize>) -> Result<StepRecord, Error> {
         reads: reads.map(read).transpose()?.into_iter().collect(),
         after: Vec::new(),
         when: None,
+        environment: None,
         locks: Vec::new(),
         in_doubt: InDoubt::Idempotent,
         methods: Methods { compensate: true, ..Methods::default() },

@@ -48,6 +48,17 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// Every operand to be changed, in the order of reading.
+    pub fn operands_mut(&mut self) -> Vec<&mut Operand> {
+        match self {
+            Condition::Is(a, b) | Condition::Less(a, b) | Condition::AtMost(a, b) => vec![a, b],
+            Condition::All(all) | Condition::Any(all) => {
+                all.iter_mut().flat_map(Condition::operands_mut).collect()
+            }
+            Condition::Not(c) => c.operands_mut(),
+        }
+    }
+
     /// Every operand, in the order of reading.
     pub fn operands(&self) -> Vec<&Operand> {
         match self {

@@ -61,6 +61,9 @@ pub struct StepRecord {
     /// Condition under which it runs at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Condition>,
+    /// The environment that it goes into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Name>,
     /// Locks of the scope that it belongs to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<Name>,

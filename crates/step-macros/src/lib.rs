@@ -88,9 +88,11 @@ pub fn provider(item: TokenStream) -> TokenStream {
 /// | `undo` | `Compensate` |
 /// | `before` | `Before` |
 /// | `preview` | `Preview` |
+/// | `claims` | `Claims` |
+/// | `declares` | `Declares` |
 ///
 /// `keep`, `ask_undo`, `needs(name: dyn Trait, …)` and `local` mean what they mean there. **The names of the fields are
-/// stored**; `#[serde(rename = …)]` is followed. A field whose type mentions `Input` makes edges of the graph: `Input<T>`,
+/// stored**; a field of the type `Environment` is the one that the step goes into; `#[serde(rename = …)]` is followed. A field whose type mentions `Input` makes edges of the graph: `Input<T>`,
 /// and options, lists and maps of it. `#[towpath(crate = path)]` says where `towpath` is.
 #[proc_macro_derive(Step, attributes(kind, set, towpath))]
 pub fn derive_step(item: TokenStream) -> TokenStream {

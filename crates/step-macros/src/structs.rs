@@ -4,6 +4,7 @@ mod fields;
 mod words;
 
 use crate::krate;
+pub(crate) use fields::is_environment;
 use fields::{Field, Form};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -105,6 +106,25 @@ fn behaviour(krate: &Path, name: &Ident, words: &Words, fields: &[Field]) -> Tok
         quote!(#krate::Need::of::<#ty>(#name))
     });
     let methods = methods(krate, words);
+    let environment = fields.iter().find(|field| field.is_environment()).map(|field| {
+        let name = &field.name;
+        let given = if field.is_option {
+            quote!(self.#name.as_ref())
+        } else {
+            quote!(::core::option::Option::Some(&self.#name))
+        };
+        quote!(fn environment(&self) -> ::core::option::Option<&#krate::Environment> { #given })
+    });
+    let declares = words.declares.then(|| {
+        quote! {
+            fn declared(&self) -> #krate::Declared { #krate::Declares::declared(self) }
+        }
+    });
+    let claims = words.claims.then(|| {
+        quote! {
+            fn claims(&self) -> ::std::vec::Vec<#krate::Claim> { #krate::Claims::claims(self) }
+        }
+    });
     quote! {
         #[automatically_derived]
         impl #krate::Step for #name {
@@ -128,6 +148,9 @@ fn behaviour(krate: &Path, name: &Ident, words: &Words, fields: &[Field]) -> Tok
             fn needs() -> ::std::vec::Vec<#krate::Need> {
                 ::std::vec![#(#needs),*]
             }
+            #environment
+            #claims
+            #declares
             #methods
         }
     }

@@ -4,7 +4,7 @@ pub use crate::{
     context::before_image,
     handle::At,
     input::AddReads,
-    output::field,
+    output::{Gates, field},
     step::{StepResult, get, preview},
 };
 pub use serde;

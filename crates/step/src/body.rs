@@ -1,6 +1,6 @@
 //! The behaviour of a step that is a struct.
 
-use crate::{Observed, Output, StepContext, StepError, Undo};
+use crate::{Claim, Declared, Observed, Output, StepContext, StepError, Undo};
 use serde::Serialize;
 use towpath_model::Change;
 
@@ -102,6 +102,28 @@ pub trait Before {
     /// # Errors
     /// As for [`Body::run`]; the attempt does not begin.
     fn before(&self, cx: &StepContext) -> impl Future<Output = Result<Self::Image, StepError>> + Send;
+}
+
+/// What a plan holds of a struct step that can tell better than its kind: the word `declares`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says `declares` and does not",
+    label = "no `impl Declares`",
+    note = "write `impl Declares for {Self}`, or take the word out"
+)]
+pub trait Declares {
+    /// What to do with this step in doubt, what it can do beside running, and what becomes of its effect.
+    fn declared(&self) -> Declared;
+}
+
+/// What a struct step has power over: the word `claims`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says `claims` and does not",
+    label = "no `impl Claims`",
+    note = "write `impl Claims for {Self}`, or take the word out"
+)]
+pub trait Claims {
+    /// What it has power over, so that two masters of one thing are found when the plan is built.
+    fn claims(&self) -> Vec<Claim>;
 }
 
 /// How a struct step tells what it would change: the word `preview`.

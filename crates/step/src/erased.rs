@@ -1,6 +1,6 @@
 //! A step without its types: what an engine holds.
 
-use crate::{Step, StepContext, StepError};
+use crate::{Need, Step, StepContext, StepError};
 use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
 use towpath_model::{Change, Ended, Json};
@@ -12,6 +12,9 @@ use towpath_model::{Change, Ended, Json};
 #[typetag::serialize(tag = "kind", content = "with")]
 #[async_trait]
 pub trait ErasedStep: Send + Sync {
+    /// The providers that it asks for.
+    fn needs_erased(&self) -> Vec<Need>;
+
     /// Tells what an attempt would change.
     async fn preview_erased(&self, cx: &StepContext) -> Result<Vec<Change>, StepError>;
 
@@ -127,6 +130,10 @@ impl<T> Undo<T> {
 #[typetag::serialize(name = S::KIND)]
 #[async_trait]
 impl<S: Step> ErasedStep for S {
+    fn needs_erased(&self) -> Vec<Need> {
+        self.needs_here()
+    }
+
     async fn preview_erased(&self, cx: &StepContext) -> Result<Vec<Change>, StepError> {
         self.preview(cx).await
     }

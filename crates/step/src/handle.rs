@@ -5,7 +5,7 @@ mod condition;
 mod options;
 
 pub use at::At;
-pub(crate) use at::Shared;
+pub(crate) use at::{Owner, Shared, Whole};
 pub use condition::{Condition, Ordered};
 
 use crate::{Input, Output, input::Reference};

@@ -5,7 +5,7 @@ mod text;
 pub(crate) use text::Part;
 pub use text::{Text, TextPart};
 
-use crate::{Handle, Output};
+use crate::{Handle, Output, home};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 use towpath_model::StepId;
@@ -25,7 +25,7 @@ pub(crate) enum Source<T> {
 }
 
 /// The pipeline that a reference was made in. Not stored: it is there to find handles that strayed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Eq, Debug)]
 pub(crate) struct Origin(pub(crate) Arc<str>);
 
 impl PartialEq for Origin {
@@ -78,22 +78,6 @@ pub(crate) enum Reference {
     Text(Vec<Part>),
 }
 
-impl Reference {
-    /// The references in it: itself, or those of a text.
-    pub(crate) fn parts(&self) -> Vec<&Reference> {
-        match self {
-            Reference::Text(parts) => parts
-                .iter()
-                .filter_map(|part| match part {
-                    Part::Value(_) => None,
-                    Part::Refers(to) => Some(to),
-                })
-                .collect(),
-            whole => vec![whole],
-        }
-    }
-}
-
 impl<T> Input<T> {
     /// An input that is this value.
     pub fn value(value: T) -> Self {
@@ -108,6 +92,11 @@ impl<T> Input<T> {
         }
     }
 
+    /// A reference as it is stored.
+    pub(crate) fn stored(to: Reference) -> Self {
+        Input(Source::Refers(to, None))
+    }
+
     pub(crate) fn refers(to: Reference, origin: Origin) -> Self {
         Input(Source::Refers(to, Some(origin)))
     }
@@ -117,11 +106,19 @@ impl<T> Input<T> {
     }
 }
 
+/// Writes a reference. One to what lies around the pipeline that is being written is to a parameter of that.
+fn refer<S: Serializer>(to: &Reference, origin: Option<&Origin>, s: S) -> Result<S::Ok, S::Error> {
+    match home::captured(to, origin) {
+        Some(param) => Reference::Param(param).serialize(s),
+        None => to.serialize(s),
+    }
+}
+
 impl<T: Serialize> Serialize for Input<T> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Source::Value(value) => s.serialize_newtype_variant("Input", 0, "value", value),
-            Source::Refers(to, _) => to.serialize(s),
+            Source::Refers(to, origin) => refer(to, origin.as_ref(), s),
         }
     }
 }
@@ -240,37 +237,46 @@ pub struct Reads(pub(crate) Vec<ReadOf>);
 /// A field of a struct step that may refer to something. For the derive.
 #[doc(hidden)]
 pub trait AddReads {
-    fn add_reads(&self, field: &'static str, reads: &mut Reads);
+    /// `field` is where it stands in the stored form: `url`, `args/0`, `env/HOST`.
+    fn add_reads(&self, field: &str, reads: &mut Reads);
 }
 
 impl<T> AddReads for Input<T> {
-    fn add_reads(&self, field: &'static str, reads: &mut Reads) {
-        *reads = std::mem::take(reads).and(field, self);
+    fn add_reads(&self, field: &str, reads: &mut Reads) {
+        reads.add(field, self);
     }
 }
 
 impl<R: AddReads> AddReads for Option<R> {
-    fn add_reads(&self, field: &'static str, reads: &mut Reads) {
+    fn add_reads(&self, field: &str, reads: &mut Reads) {
         self.iter().for_each(|part| part.add_reads(field, reads));
     }
 }
 
 impl<R: AddReads> AddReads for Vec<R> {
-    fn add_reads(&self, field: &'static str, reads: &mut Reads) {
-        self.iter().for_each(|part| part.add_reads(field, reads));
+    fn add_reads(&self, field: &str, reads: &mut Reads) {
+        self.iter().enumerate().for_each(|(i, part)| part.add_reads(&format!("{field}/{i}"), reads));
     }
 }
 
-impl<K, R: AddReads> AddReads for BTreeMap<K, R> {
-    fn add_reads(&self, field: &'static str, reads: &mut Reads) {
-        self.values().for_each(|part| part.add_reads(field, reads));
+impl<R: AddReads> AddReads for BTreeMap<String, R> {
+    fn add_reads(&self, field: &str, reads: &mut Reads) {
+        for (key, part) in self {
+            part.add_reads(&format!("{field}/{}", pointer_word(key)), reads);
+        }
     }
+}
+
+/// A name as it stands in a pointer: RFC 6901.
+pub(crate) fn pointer_word(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// One field that refers to something.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadOf {
-    pub(crate) field: &'static str,
+    /// A pointer into the stored form, without its first `/`.
+    pub(crate) field: String,
     pub(crate) to: Reference,
     pub(crate) origin: Option<Origin>,
 }
@@ -284,10 +290,23 @@ impl Reads {
     /// These reads and what the field `field` refers to.
     #[must_use]
     pub fn and<T>(mut self, field: &'static str, input: &Input<T>) -> Self {
-        if let Source::Refers(to, origin) = input.source() {
-            self.0.push(ReadOf { field, to: to.clone(), origin: origin.clone() });
-        }
+        self.add(field, input);
         self
+    }
+
+    fn add<T>(&mut self, field: &str, input: &Input<T>) {
+        let mut add = |to: &Reference, origin: &Option<Origin>| {
+            self.0.push(ReadOf { field: field.to_owned(), to: to.clone(), origin: origin.clone() });
+        };
+        match input.source() {
+            Source::Value(_) => {}
+            Source::Refers(Reference::Text(parts), _) => parts.iter().for_each(|part| {
+                if let Part::Refers(to, origin) = part {
+                    add(to, origin);
+                }
+            }),
+            Source::Refers(to, origin) => add(to, origin),
+        }
     }
 }
 

@@ -69,10 +69,13 @@
 pub mod __private;
 mod body;
 mod context;
+mod environment;
 mod erased;
 mod error;
 mod finite;
+mod gate;
 mod handle;
+mod home;
 pub mod host;
 mod input;
 mod output;
@@ -83,14 +86,18 @@ mod secret;
 mod step;
 mod steps;
 
-pub use body::{Before, Body, Compensate, Observe, Preview};
+pub use body::{Before, Body, Claims, Compensate, Declares, Observe, Preview};
 pub use context::{Signal, SignalWithin, Sleep, StepContext};
+pub use environment::{Claim, Environment};
 pub use erased::{ErasedStep, Observed, Undo, UndoEnded};
 pub use error::StepError;
+pub use gate::{Approved, ApprovedFields, Gate, Verified, VerifiedFields, Voice};
 pub use handle::{Condition, Handle, Ordered};
 pub use input::{Input, IntoInput, Reads, Text, TextPart};
 pub use output::Output;
-pub use pipeline::{Draft, Params, Pipeline, Plan, PlanErrors, PlanProblem};
+pub use pipeline::{
+    Draft, EachOutput, ItemName, ParamValue, Params, Pipeline, Plan, PlanErrors, PlanProblem,
+};
 pub use providers::{Need, Offers, Provider, Providers};
 pub use scrub::Scrubber;
 pub use secret::{SecretRef, SecretValue};

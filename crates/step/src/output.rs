@@ -37,7 +37,15 @@ pub trait Output: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Makes the handles of the fields of the value at `at`. Written by the derive.
     #[doc(hidden)]
     fn fields(at: &At) -> Self::Fields;
+
+    /// The gates that a value of this type has passed, outermost first.
+    #[doc(hidden)]
+    fn gates(_: &mut Gates) {}
 }
+
+/// Names of gates.
+#[doc(hidden)]
+pub type Gates = Vec<&'static str>;
 
 macro_rules! plain { ($($ty:ty),* $(,)?) => { $(
     impl Output for $ty {

@@ -3,16 +3,21 @@
 mod build;
 mod draft;
 mod encode;
+mod guard;
+mod nest;
 mod params;
 mod plan;
 mod problem;
 mod state;
+mod within;
 
 pub use draft::Draft;
+pub use params::ParamValue;
 pub use params::Params;
 pub use plan::{Pipeline, Plan};
 pub use problem::{PlanErrors, PlanProblem};
 pub(crate) use state::State;
+pub use within::{EachOutput, ItemName};
 
 use std::time::Duration;
 

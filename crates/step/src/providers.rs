@@ -139,6 +139,11 @@ impl Need {
         Need { trait_name: trait_name::<P>(), trait_id: TypeId::of::<P>(), name: name.to_owned() }
     }
 
+    /// The same under another name.
+    pub(crate) fn named(self, name: String) -> Self {
+        Need { name, ..self }
+    }
+
     /// The trait, with its path.
     pub fn trait_name(&self) -> &'static str {
         self.trait_name

@@ -1,6 +1,6 @@
 //! The contract of a step.
 
-use crate::{Input, Need, Observed, Output, Reads, StepContext, StepError, Undo};
+use crate::{Claim, Environment, Input, Need, Observed, Output, Reads, StepContext, StepError, Undo};
 use serde::{Serialize, de::DeserializeOwned};
 use towpath_model::{Change, InDoubt, Json, Methods, UndoPolicy};
 
@@ -73,6 +73,25 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The providers that its methods ask for.
     fn needs() -> Vec<Need> {
         Vec::new()
+    }
+
+    /// The environment that it goes into, when it goes into one.
+    fn environment(&self) -> Option<&Environment> {
+        None
+    }
+
+    /// What it has power over; see [`Claim`].
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+
+    /// The providers that this step asks for: those of its kind, as its environment names them.
+    fn needs_here(&self) -> Vec<Need> {
+        let needs = Self::needs();
+        match self.environment() {
+            Some(environment) => needs.into_iter().map(|need| environment.rename(need)).collect(),
+            None => needs,
+        }
     }
 
     /// Tells what an attempt would change. Changes nothing.

@@ -37,6 +37,7 @@ pub(crate) fn step(text: &str) -> StepRecord {
         reads: Vec::new(),
         after: Vec::new(),
         when: None,
+        environment: None,
         locks: Vec::new(),
         in_doubt: InDoubt::Idempotent,
         methods: Methods::default(),

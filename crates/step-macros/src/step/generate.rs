@@ -1,5 +1,7 @@
 //! The step beside the fn.
 
+use crate::structs::is_environment;
+
 use super::{
     args::{Args, InDoubt},
     function::{Argument, Function},
@@ -73,6 +75,14 @@ fn behaviour(args: &Args, function: &Function) -> TokenStream {
         None => quote_spanned!(returns.span()=> <#returns as #private::StepResult>::Output),
     };
     let methods = methods(args, function);
+    let environment = function.arguments.iter().find(|a| is_environment(&a.ty)).map(|a| {
+        let name = &a.name;
+        quote! {
+            fn environment(&self) -> ::core::option::Option<&#krate::Environment> {
+                self.#name.as_value()
+            }
+        }
+    });
     quote! {
         #[automatically_derived]
         impl #krate::Step for #name {
@@ -93,6 +103,7 @@ fn behaviour(args: &Args, function: &Function) -> TokenStream {
             fn needs() -> ::std::vec::Vec<#krate::Need> {
                 ::std::vec![#(#needs),*]
             }
+            #environment
             #methods
         }
     }

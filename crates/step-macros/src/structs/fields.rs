@@ -67,6 +67,11 @@ impl Field {
         &self.stored
     }
 
+    /// Whether it says into which environment the step goes.
+    pub(super) fn is_environment(&self) -> bool {
+        is_environment(&self.ty)
+    }
+
     /// The type of what may be given for it.
     pub(super) fn given(&self, krate: &Path) -> TokenStream {
         let ty = &self.ty;
@@ -74,6 +79,7 @@ impl Field {
             Some(value) => quote!(impl #krate::IntoInput<#value>),
             // A literal would be taken for an `i32`, and that is no `u32`.
             None if is_primitive(ty) => quote!(#ty),
+            None if self.is_environment() => quote!(&#ty),
             None => quote!(impl ::core::convert::Into<#ty>),
         }
     }
@@ -84,6 +90,7 @@ impl Field {
         match inside(&self.ty, "Input") {
             Some(_) => quote!(#krate::IntoInput::into_input(#name)),
             None if is_primitive(&self.ty) => quote!(#name),
+            None if self.is_environment() => quote!(::core::clone::Clone::clone(#name)),
             None => quote!(::core::convert::Into::into(#name)),
         }
     }
@@ -105,6 +112,11 @@ fn default(attr: &Attribute) -> Result<Option<Expr>> {
         input.parse::<Token![=]>()?;
         input.parse().map(Some)
     })
+}
+
+/// `Environment`, by whatever path.
+pub(crate) fn is_environment(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Environment"))
 }
 
 /// `u32`, `bool`: the names of primitive types begin with a small letter.

@@ -15,8 +15,7 @@ const EXAMPLE: &str =
     "give the step a kind, stable and versioned, for plans store it: #[kind(\"shop.smoke/v1\", no_effect)]";
 const IN_DOUBT: &str = "say what to do when a crash leaves open whether this step took effect: `no_effect` (it changes nothing \
      outside), `idempotent` (its effects carry keys), `observe` (look at the world, with `impl Observe`), or `ask_operator`";
-const WORDS: &str =
-    "want `undo`, `before`, `preview`, `keep`, `ask_undo`, `needs(name: dyn Trait, …)` or `local`";
+const WORDS: &str = "want `undo`, `before`, `preview`, `claims`, `declares`, `keep`, `ask_undo`, `needs(name: dyn Trait, …)` or `local`";
 
 /// What stands in `#[kind(…)]`.
 pub(super) struct Words {
@@ -29,6 +28,8 @@ pub(super) struct Words {
     pub(super) undo: bool,
     pub(super) before: bool,
     pub(super) preview: bool,
+    pub(super) claims: bool,
+    pub(super) declares: bool,
 }
 
 /// A variant of `InDoubt`.
@@ -80,6 +81,8 @@ impl Words {
             "undo" => self.undo = true,
             "before" => self.before = true,
             "preview" => self.preview = true,
+            "declares" => self.declares = true,
+            "claims" => self.claims = true,
             "local" => self.local = true,
             "keep" => self.policy = Policy::Keep,
             "ask_undo" => self.policy = Policy::Ask,
@@ -110,6 +113,8 @@ impl Parse for Words {
             undo: false,
             before: false,
             preview: false,
+            claims: false,
+            declares: false,
         };
         let mut doubt = None;
         while !input.is_empty() {

@@ -63,7 +63,7 @@ impl StepContext {
     fn part(&self, part: &Part) -> Result<String, StepError> {
         let value = match part {
             Part::Value(value) => value.clone(),
-            Part::Refers(to) => self.follow(to)?,
+            Part::Refers(to, _) => self.follow(to)?,
         };
         match value {
             Value::String(text) => Ok(text),
@@ -101,7 +101,7 @@ impl StepContext {
             Reference::FirstOf(places) => places.first().is_some_and(|place| self.output_of(place).is_some()),
             Reference::Text(parts) => parts.iter().all(|part| match part {
                 Part::Value(_) => true,
-                Part::Refers(to) => self.has(to),
+                Part::Refers(to, _) => self.has(to),
             }),
         }
     }

@@ -1,34 +1,61 @@
 //! Where a handle points.
 
 use crate::{
-    input::{Origin, ParamPlace, Place, Reference},
+    Condition,
+    home::Home,
+    input::{Origin, ParamPlace, Place, Reference, pointer_word},
     pipeline::{PlanProblem, State},
 };
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use towpath_model::{Operand, StepId, StepRecord};
+use towpath_model::{Operand, Role, StepId, StepRecord};
 
 /// Where a handle points, and the draft that it belongs to. For the derive of [`Output`](crate::Output).
 #[derive(Clone)]
 pub struct At {
     draft: Shared,
-    /// Which step of the draft its options are for; a parameter and a `first_of` have none.
-    node: Option<usize>,
+    owner: Owner,
     reference: Reference,
+}
+
+/// Whose options hang on a handle.
+#[derive(Clone)]
+pub(crate) enum Owner {
+    /// Nobody's: a parameter and a `first_of` have none.
+    Nobody,
+    /// A step's, by its place in the draft.
+    Step(usize),
+    /// A pipeline's that was placed whole.
+    Pipeline(Arc<Whole>),
+}
+
+/// The steps of a pipeline that was placed whole, by their places in the draft.
+pub(crate) struct Whole {
+    /// Those of the way forward.
+    pub(crate) ids: Vec<StepId>,
+    /// Those of them that wait for none of the others.
+    pub(crate) first: Vec<usize>,
+    /// All of them.
+    pub(crate) all: Vec<usize>,
 }
 
 /// A draft, shared by the handles that it made.
 #[derive(Clone)]
 pub(crate) struct Shared {
     state: Arc<Mutex<State>>,
-    origin: Origin,
+    home: Home,
 }
 
 impl Shared {
     pub(crate) fn new(name: &str) -> Self {
-        Shared { state: Arc::new(Mutex::new(State::new(name))), origin: Origin(Arc::from(name)) }
+        Shared { state: Arc::new(Mutex::new(State::new(name))), home: Home::new(name) }
+    }
+
+    /// The draft of the pipeline of one item.
+    pub(crate) fn within(&self, name: &str) -> Self {
+        Shared { state: Arc::new(Mutex::new(State::new(name))), home: self.home.within(name) }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -36,20 +63,19 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.origin
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
-    pub(crate) fn at(&self, node: Option<usize>, reference: Reference) -> At {
-        At { draft: self.clone(), node, reference }
+    pub(crate) fn at(&self, owner: Owner, reference: Reference) -> At {
+        At { draft: self.clone(), owner, reference }
     }
 }
 
 impl At {
     /// The field that is stored as `name`.
     pub(crate) fn field(&self, name: &str) -> At {
-        // RFC 6901.
-        let name = name.replace('~', "~0").replace('/', "~1");
+        let name = pointer_word(name);
         let below = |path: &str| format!("{path}/{name}");
         let place = |p: &Place| Place { step: p.step.clone(), path: below(&p.path) };
         self.with(match &self.reference {
@@ -65,7 +91,7 @@ impl At {
     }
 
     pub(crate) fn with(&self, reference: Reference) -> At {
-        At { draft: self.draft.clone(), node: self.node, reference }
+        At { draft: self.draft.clone(), owner: self.owner.clone(), reference }
     }
 
     pub(crate) fn reference(&self) -> &Reference {
@@ -73,11 +99,14 @@ impl At {
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        self.draft.origin.clone()
+        self.draft.home.origin.clone()
     }
 
-    /// The steps that it reads.
+    /// The steps that whoever is after it waits for.
     pub(crate) fn steps(&self) -> Vec<StepId> {
+        if let Owner::Pipeline(placed) = &self.owner {
+            return placed.ids.clone();
+        }
         match &self.reference {
             Reference::From(p) | Reference::OrNone(p) => vec![p.step.clone()],
             Reference::FirstOf(all) => all.iter().map(|p| p.step.clone()).collect(),
@@ -98,14 +127,46 @@ impl At {
 
     /// Changes the step that this belongs to.
     pub(crate) fn set(&self, option: &'static str, change: impl FnOnce(&mut StepRecord)) {
-        self.edit(option, |state, node, _| change(&mut state.steps[node].record));
+        match self.owner {
+            Owner::Step(node) => change(&mut self.draft.state().steps[node].record),
+            Owner::Pipeline(_) | Owner::Nobody => self.no_option(option),
+        }
     }
 
-    /// Changes the draft, with the step that this belongs to.
-    pub(crate) fn edit(&self, option: &'static str, change: impl FnOnce(&mut State, usize, &Origin)) {
-        match self.node {
-            Some(node) => change(&mut self.draft.state(), node, self.draft.origin()),
-            None => self.no_option(option),
+    /// Bounds how many items run at once.
+    pub(crate) fn parallel(&self, most: u32) {
+        if let Owner::Step(node) = self.owner
+            && let Role::ForEach { parallel, .. } = &mut self.draft.state().steps[node].record.role
+        {
+            *parallel = most;
+            return;
+        }
+        self.no_option("parallel");
+    }
+
+    /// Has what this belongs to wait for another.
+    pub(crate) fn after(&self, other: &At) {
+        self.edit("after", |placed| &placed.first, |state, node, home| state.after(node, other, home));
+    }
+
+    /// Has what this belongs to hang on a condition.
+    pub(crate) fn when(&self, condition: &Condition) {
+        self.edit("when", |placed| &placed.all, |state, node, home| state.when(node, condition, home));
+    }
+
+    fn edit(
+        &self,
+        option: &'static str,
+        which: fn(&Whole) -> &[usize],
+        mut change: impl FnMut(&mut State, usize, &Home),
+    ) {
+        match &self.owner {
+            Owner::Nobody => self.no_option(option),
+            Owner::Step(node) => change(&mut self.draft.state(), *node, &self.draft.home),
+            Owner::Pipeline(placed) => {
+                let mut state = self.draft.state();
+                which(placed).iter().for_each(|node| change(&mut state, *node, &self.draft.home));
+            }
         }
     }
 

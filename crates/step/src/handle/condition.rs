@@ -22,8 +22,8 @@ use towpath_model::{Condition as Model, Json, Operand};
 #[must_use = "a condition does nothing until it is given to `when`"]
 pub struct Condition {
     pub(crate) model: Model,
-    /// The pipelines of the handles in it.
-    pub(crate) origins: Vec<Origin>,
+    /// The pipeline of each operand, in the order of reading; a value has none.
+    pub(crate) origins: Vec<Option<Origin>>,
     /// What is wrong with it: reported when the pipeline is built.
     pub(crate) problems: Vec<String>,
 }
@@ -33,7 +33,7 @@ impl Condition {
         let mut condition =
             Condition { model: Model::All(Vec::new()), origins: Vec::new(), problems: Vec::new() };
         let mut operand = |side: Side| {
-            condition.origins.extend(side.origin);
+            condition.origins.push(side.origin);
             side.operand.unwrap_or_else(|problem| {
                 condition.problems.push(problem);
                 Operand::Value(Json::null())
@@ -124,6 +124,11 @@ impl<T: Output> Handle<T> {
         Condition::of(make, Side::of_handle(&self.at), with)
     }
 
+    fn compared(&self, make: fn(Operand, Operand) -> Model, with: impl IntoInput<T>) -> Condition {
+        let with = Side::of_input(&self.at, &with.into_input());
+        Condition::of(make, with, Side::of_handle(&self.at))
+    }
+
     /// It is this value, or what this handle gives.
     pub fn is(&self, value: impl IntoInput<T>) -> Condition {
         self.compare(Model::Is, value)
@@ -155,7 +160,7 @@ impl<T: Output> Handle<T> {
     where
         T: Ordered,
     {
-        self.compare(|a, b| Model::Less(b, a), value)
+        self.compared(Model::Less, value)
     }
 
     /// It is this or more.
@@ -163,7 +168,7 @@ impl<T: Output> Handle<T> {
     where
         T: Ordered,
     {
-        self.compare(|a, b| Model::AtMost(b, a), value)
+        self.compared(Model::AtMost, value)
     }
 }
 

@@ -9,13 +9,13 @@ impl<T: Output> Handle<T> {
     /// Runs it only when `other` is at rest, though it reads nothing of it. It is for order, not for safety: it runs also
     /// when `other` was skipped.
     pub fn after<U: Output>(self, other: &Handle<U>) -> Self {
-        self.at.edit("after", |state, node, home| state.after(node, other.place(), home));
+        self.at.after(other.place());
         self
     }
 
     /// Runs it only when the condition holds; given twice, when both do.
     pub fn when(self, condition: Condition) -> Self {
-        self.at.edit("when", |state, node, home| state.when(node, condition, home));
+        self.at.when(&condition);
         self
     }
 
@@ -28,6 +28,12 @@ impl<T: Output> Handle<T> {
     /// Once it is done, later failures no longer unwind: the run rests as stuck, and can only go forward.
     pub fn point_of_no_return(self) -> Self {
         self.at.set("point_of_no_return", |step| step.point_of_no_return = true);
+        self
+    }
+
+    /// How many items of a [`for_each`](crate::Draft::for_each) run at once at most.
+    pub fn parallel(self, most: u32) -> Self {
+        self.at.parallel(most);
         self
     }
 

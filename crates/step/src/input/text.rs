@@ -1,32 +1,28 @@
 //! Text made of handles.
 
-use super::{Input, IntoInput, Origin, Reference, Source};
+use super::{Input, IntoInput, Origin, Reference, Source, refer};
 use crate::Handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::Value;
-use std::sync::Arc;
 
 /// A text that the run fills in: data, made by [`text!`](crate::text), for every input that wants a `String`.
 ///
 /// It is stored as `{"text": [part, …]}`, each part as an [`Input`] is.
 #[derive(Clone, Debug, Default)]
-pub struct Text {
-    parts: Vec<Part>,
-    origin: Option<Origin>,
-}
+pub struct Text(Vec<Part>);
 
 /// A piece of a text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Part {
     Value(Value),
-    Refers(Reference),
+    Refers(Reference, Option<Origin>),
 }
 
 impl Serialize for Part {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match self {
             Part::Value(value) => s.serialize_newtype_variant("Input", 0, "value", value),
-            Part::Refers(to) => to.serialize(s),
+            Part::Refers(to, origin) => refer(to, origin.as_ref(), s),
         }
     }
 }
@@ -39,7 +35,7 @@ impl<'de> Deserialize<'de> for Part {
             }
             Source::Value(_) => Err(D::Error::custom("a part of a text is a text, a number or a boolean")),
             Source::Refers(Reference::Text(_), _) => Err(D::Error::custom("a text stands in a text")),
-            Source::Refers(to, _) => Ok(Part::Refers(to)),
+            Source::Refers(to, origin) => Ok(Part::Refers(to, origin)),
         }
     }
 }
@@ -73,31 +69,26 @@ impl Text {
 
     /// Neighbouring words are one part, so that a text has one stored form.
     fn value(&mut self, value: Value) {
-        match (self.parts.last_mut(), value) {
+        match (self.0.last_mut(), value) {
             (Some(Part::Value(Value::String(last))), Value::String(more)) => last.push_str(&more),
-            (_, value) => self.parts.push(Part::Value(value)),
+            (_, value) => self.0.push(Part::Value(value)),
         }
     }
 
     fn refers(&mut self, to: &Reference, origin: Origin) {
-        self.parts.push(Part::Refers(to.clone()));
-        self.origin = Some(match self.origin.take() {
-            // One of the two has strayed, wherever the text is placed: an origin that nobody has is reported there.
-            Some(first) if first != origin => Origin(Arc::from(format!("{} or {}", first.0, origin.0))),
-            _ => origin,
-        });
+        self.0.push(Part::Refers(to.clone(), Some(origin)));
     }
 }
 
 impl IntoInput<String> for Text {
     fn into_input(self) -> Input<String> {
-        Input(Source::Refers(Reference::Text(self.parts), self.origin))
+        Input(Source::Refers(Reference::Text(self.0), None))
     }
 }
 
 impl IntoInput<Option<String>> for Text {
     fn into_input(self) -> Input<Option<String>> {
-        Input(Source::Refers(Reference::Text(self.parts), self.origin))
+        Input(Source::Refers(Reference::Text(self.0), None))
     }
 }
 

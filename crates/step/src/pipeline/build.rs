@@ -1,8 +1,8 @@
 //! Freezing a draft.
 
-use super::{Pipeline, PlanErrors, PlanProblem, State};
+use super::{Pipeline, PlanErrors, PlanProblem, State, guard, plan::Frozen};
 use crate::Output;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use towpath_model::{Json, PLAN_FORMAT, PipelineName, PlanRecord, canonical, limits};
 
 pub(super) fn build<Out: Output>(state: &State) -> Result<Pipeline<Out>, PlanErrors> {
@@ -14,6 +14,7 @@ pub(super) fn build<Out: Output>(state: &State) -> Result<Pipeline<Out>, PlanErr
     problems.extend(state.problems.iter().cloned());
     let record = record(state, name);
     problems.extend(structure(&record));
+    problems.extend(guard::problems(&state.steps));
     let text = canonical::of(&record).unwrap_or_else(|whole| {
         uncanonical(&record, &whole, &mut problems);
         String::new()
@@ -23,20 +24,31 @@ pub(super) fn build<Out: Output>(state: &State) -> Result<Pipeline<Out>, PlanErr
     }
     match record.hash() {
         Ok(hash) if problems.is_empty() => {
-            Ok(Pipeline::frozen(record, state.params.clone(), hash, text.len()))
+            let details = state.steps.iter().map(|step| step.detail.clone()).collect();
+            let record = Arc::new(record);
+            Ok(Pipeline::frozen(Frozen {
+                record,
+                params: state.params.clone(),
+                details,
+                hash,
+                bytes: text.len(),
+            }))
         }
         _ => Err(PlanErrors { pipeline: state.name.clone(), problems }),
     }
 }
 
-fn record(state: &State, pipeline: PipelineName) -> PlanRecord {
-    // Their types are checked by decoding; a schema that says nothing holds their place.
-    let anything = Json::of(&BTreeMap::<String, ()>::new()).expect("an empty object is json");
+/// Types are checked by decoding; a schema that says nothing holds the place of theirs.
+pub(super) fn anything() -> Json {
+    Json::of(&BTreeMap::<String, ()>::new()).expect("an empty object is json")
+}
+
+pub(super) fn record(state: &State, pipeline: PipelineName) -> PlanRecord {
     PlanRecord {
         format: PLAN_FORMAT,
         pipeline,
         steps: state.steps.iter().map(|step| step.record.clone()).collect(),
-        params: state.params.iter().map(|param| (param.name.clone(), anything.clone())).collect(),
+        params: state.params.iter().map(|param| (param.name.clone(), anything())).collect(),
         output: state.output.clone(),
         parallel: state.parallel,
         deadline_ms: state.deadline_ms,

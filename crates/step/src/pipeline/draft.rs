@@ -2,11 +2,11 @@
 
 use super::{
     Pipeline, PlanErrors, PlanProblem, build, encode, millis,
-    state::{Param, Placed},
+    state::{Detail, Param, Placed},
 };
 use crate::{
     Handle, Output, Step,
-    handle::Shared,
+    handle::{Owner, Shared},
     input::{ParamPlace, Place, Reference},
 };
 use std::{marker::PhantomData, time::Duration};
@@ -17,7 +17,7 @@ use towpath_model::Section;
 /// Placing a step gives a [`Handle`] to its output. What is wrong is not reported where it is written but by `build`,
 /// everything at once.
 pub struct Draft<Out: Output = ()> {
-    shared: Shared,
+    pub(super) shared: Shared,
     output: PhantomData<fn() -> Out>,
 }
 
@@ -25,7 +25,13 @@ impl Pipeline<()> {
     /// Begins a pipeline of this name: `[a-z0-9-]{1,64}`.
     #[expect(clippy::new_ret_no_self, reason = "a pipeline begins as a draft and is one after `build`")]
     pub fn new(name: &str) -> Draft {
-        Draft { shared: Shared::new(name), output: PhantomData }
+        Draft::of(Shared::new(name))
+    }
+}
+
+impl Draft {
+    pub(super) fn of(shared: Shared) -> Self {
+        Draft { shared, output: PhantomData }
     }
 }
 
@@ -50,20 +56,29 @@ impl<Out: Output> Draft<Out> {
         let placed = Placed {
             kind: S::KIND,
             declared: step.declared(),
-            encoded: encode::step(&step),
+            encoded: encode::step(&step, self.shared.home()),
             reads: step.reads(),
+            detail: Detail::of(&step),
             section,
         };
-        let (node, step) = self.shared.state().place(id, placed, self.shared.origin());
-        Handle::at(self.shared.at(Some(node), Reference::From(Place { step, path: String::new() })))
+        let (node, step) = self.shared.state().place(id, placed, self.shared.home());
+        Handle::at(self.shared.at(Owner::Step(node), Reference::From(Place { step, path: String::new() })))
     }
 
     /// Declares a parameter, a value that is given when a plan is made of the pipeline. Its name is a word of `a-z`,
     /// `0-9`, `_` and `-`. Asking for the same parameter again gives the same handle.
     pub fn param<T: Output>(&self, name: &str) -> Handle<T> {
-        self.shared.state().param(Param::of::<T>(name));
+        let mut state = self.shared.state();
+        if self.shared.home().is_within() {
+            state.problems.push(PlanProblem::InnerParam { param: name.to_owned() });
+        }
+        state.param(Param::of::<T>(name));
+        drop(state);
         Handle::at(
-            self.shared.at(None, Reference::Param(ParamPlace { name: name.to_owned(), path: String::new() })),
+            self.shared.at(
+                Owner::Nobody,
+                Reference::Param(ParamPlace { name: name.to_owned(), path: String::new() }),
+            ),
         )
     }
 
@@ -91,7 +106,7 @@ impl<Out: Output> Draft<Out> {
         for branch in branches {
             let at = branch.place();
             match at.reference() {
-                _ if at.origin() != *self.shared.origin() => {
+                _ if at.origin() != self.shared.home().origin => {
                     let problem =
                         PlanProblem::foreign(None, format!("a branch of first_of is {at},"), &at.origin());
                     self.shared.state().problems.push(problem);
@@ -101,12 +116,12 @@ impl<Out: Output> Draft<Out> {
                 Reference::Param(_) | Reference::OrNone(_) | Reference::Text(_) => at.no_option("first_of"),
             }
         }
-        Handle::at(self.shared.at(None, Reference::FirstOf(places)))
+        Handle::at(self.shared.at(Owner::Nobody, Reference::FirstOf(places)))
     }
 
     /// Makes `of` what a run gives back.
     pub fn output<T: Output>(self, of: &Handle<T>) -> Draft<T> {
-        self.shared.state().output(of.place(), self.shared.origin());
+        self.shared.state().output(of.place(), self.shared.home());
         Draft { shared: self.shared, output: PhantomData }
     }
 

@@ -1,7 +1,10 @@
 //! Encoding a step for its plan, and finding out whether it can be.
 
-use crate::{ErasedStep, Step, finite};
-use serde::Deserialize;
+use crate::{
+    ErasedStep, Step, finite,
+    home::{self, Home},
+};
+use serde::{Deserialize, Serialize};
 use towpath_model::{Json, canonical};
 
 /// How often a value is decoded and encoded again. A set of two has its order by chance: one look in two misses it.
@@ -19,13 +22,21 @@ struct Stored {
     with: Json,
 }
 
-pub(crate) fn step<S: Step>(step: &S) -> Encoded {
-    match stored(step) {
+pub(crate) fn step<S: Step>(step: &S, home: &Home) -> Encoded {
+    match home::encoding(home, || stored(step)) {
         Ok(with) => {
             let problems =
                 [finite::check(step).err().map(|e| e.to_string()), unsteady::<S>(&with), no_canon(&with)];
             Encoded { with, problems: problems.into_iter().flatten().collect() }
         }
+        Err(e) => Encoded { with: Json::null(), problems: vec![format!("it cannot be stored as json: {e}")] },
+    }
+}
+
+/// What a node stores that is no step.
+pub(crate) fn given<T: Serialize>(value: &T, home: &Home) -> Encoded {
+    match home::encoding(home, || Json::of(value)) {
+        Ok(with) => Encoded { with, problems: Vec::new() },
         Err(e) => Encoded { with: Json::null(), problems: vec![format!("it cannot be stored as json: {e}")] },
     }
 }

@@ -1,6 +1,9 @@
 //! Frozen pipelines, and plans.
 
-use super::{Params, PlanErrors, PlanProblem, state::Param};
+use super::{
+    Params, PlanErrors, PlanProblem,
+    state::{Detail, Param, short},
+};
 use crate::Output;
 use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc};
 use towpath_model::{Digest, Json, PlanRecord, canonical, limits};
@@ -28,31 +31,43 @@ use towpath_model::{Digest, Json, PlanRecord, canonical, limits};
 /// # Ok::<(), PlanErrors>(())
 /// ```
 pub struct Pipeline<Out: Output = ()> {
-    record: Arc<PlanRecord>,
-    params: Arc<[Param]>,
-    hash: Digest,
-    bytes: usize,
+    frozen: Arc<Frozen>,
     output: PhantomData<fn() -> Out>,
 }
 
+/// What a frozen pipeline is made of.
+pub(super) struct Frozen {
+    pub(super) record: Arc<PlanRecord>,
+    pub(super) params: Vec<Param>,
+    /// What is known of each step beside what is stored.
+    pub(super) details: Vec<Detail>,
+    pub(super) hash: Digest,
+    /// As canonical JSON.
+    pub(super) bytes: usize,
+}
+
 impl<Out: Output> Pipeline<Out> {
-    pub(super) fn frozen(record: PlanRecord, params: Vec<Param>, hash: Digest, bytes: usize) -> Self {
-        Pipeline { record: Arc::new(record), params: params.into(), hash, bytes, output: PhantomData }
+    pub(super) fn frozen(frozen: Frozen) -> Self {
+        Pipeline { frozen: Arc::new(frozen), output: PhantomData }
+    }
+
+    pub(super) fn details(&self) -> &[Detail] {
+        &self.frozen.details
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        self.record.pipeline.as_str()
+        self.frozen.record.pipeline.as_str()
     }
 
     /// Its hash: of what was written, without values.
     pub fn hash(&self) -> Digest {
-        self.hash
+        self.frozen.hash
     }
 
     /// It as data.
     pub fn record(&self) -> &Arc<PlanRecord> {
-        &self.record
+        &self.frozen.record
     }
 
     /// Its parameters with their types, in the order in which they were declared.
@@ -69,13 +84,12 @@ impl<Out: Output> Pipeline<Out> {
     /// # Ok::<(), PlanErrors>(())
     /// ```
     pub fn params(&self) -> impl ExactSizeIterator<Item = (&str, String)> {
-        self.params.iter().map(|param| (param.name.as_str(), param.short_type()))
+        self.frozen.params.iter().map(|param| (param.name.as_str(), param.short_type()))
     }
 
     /// The same pipeline, whose runs give back JSON: for those that handle pipelines of any result side by side.
     pub fn untyped(&self) -> Pipeline<Json> {
-        let (record, params) = (Arc::clone(&self.record), Arc::clone(&self.params));
-        Pipeline { record, params, hash: self.hash, bytes: self.bytes, output: PhantomData }
+        Pipeline { frozen: Arc::clone(&self.frozen), output: PhantomData }
     }
 
     /// The plan for these values.
@@ -83,7 +97,13 @@ impl<Out: Output> Pipeline<Out> {
     /// # Errors
     /// Everything that is wrong with the values, at once.
     pub fn with(&self, params: Params) -> Result<Plan<Out>, PlanErrors> {
-        let problems = self.check(&params);
+        let Frozen { record, hash: pipeline_hash, bytes, .. } = &*self.frozen;
+        let mut problems = self.check(&params);
+        let handles = params.handles.keys();
+        problems.extend(handles.map(|name| PlanProblem::Value {
+            param: name.clone(),
+            what: "is a handle: a run is started with values; a handle is for `sub`".into(),
+        }));
         let fail = |problems| PlanErrors { pipeline: self.name().to_owned(), problems };
         if !problems.is_empty() {
             return Err(fail(problems));
@@ -92,18 +112,13 @@ impl<Out: Output> Pipeline<Out> {
         let unhashed = |e: canonical::CanonicalError| {
             fail(vec![PlanProblem::Record { step: None, what: e.to_string() }])
         };
-        let bytes = self.bytes + canonical::of(&values).map_err(unhashed)?.len();
+        let bytes = bytes + canonical::of(&values).map_err(unhashed)?.len();
         if bytes > limits::PLAN_BYTES {
             return Err(fail(vec![PlanProblem::TooLarge { bytes }]));
         }
-        let hash = self.record.hash_with(&values).map_err(unhashed)?;
-        Ok(Plan {
-            record: Arc::clone(&self.record),
-            values: Arc::new(values),
-            hash,
-            pipeline_hash: self.hash,
-            output: PhantomData,
-        })
+        let hash = record.hash_with(&values).map_err(unhashed)?;
+        let (record, values, pipeline_hash) = (Arc::clone(record), Arc::new(values), *pipeline_hash);
+        Ok(Plan { record, values, hash, pipeline_hash, output: PhantomData })
     }
 
     /// The plan of a pipeline without parameters.
@@ -114,47 +129,57 @@ impl<Out: Output> Pipeline<Out> {
         self.with(Params::new())
     }
 
+    /// Everything that is wrong with what is given where it is placed in another pipeline.
+    pub(super) fn misgiven(&self, params: &Params) -> Vec<PlanProblem> {
+        let mut problems = self.check(params);
+        for param in &self.frozen.params {
+            let Some(handle) = params.handles.get(&param.name) else { continue };
+            if handle.type_id != param.type_id {
+                let (is, wants) = (short(handle.type_name), param.short_type());
+                let what = format!("is a handle of {is}, and {wants} is wanted");
+                problems.push(PlanProblem::Value { param: param.name.clone(), what });
+            }
+        }
+        problems
+    }
+
     fn check(&self, params: &Params) -> Vec<PlanProblem> {
         let mut problems = Vec::new();
         for (name, why) in &params.unstored {
             problems.push(PlanProblem::Value { param: name.clone(), what: why.clone() });
         }
-        let unstored = |name: &str| params.unstored.iter().any(|(n, _)| n == name);
-        for param in self.params.iter() {
-            let name = &param.name;
-            match params.values.get(name) {
-                None if unstored(name) => {}
-                None => problems.push(PlanProblem::MissingValue { param: name.clone() }),
-                Some(value) => {
-                    let shape =
-                        (param.check)(value).map_err(|e| format!("is no {}: {e}", param.short_type()));
-                    let canon =
-                        canonical::of_text(value.as_str()).map_err(|e| format!("cannot be stored: {e}"));
-                    problems.extend(
-                        shape.and(canon).err().map(|what| PlanProblem::Value { param: name.clone(), what }),
-                    );
-                }
+        let declared = &self.frozen.params;
+        for param in declared {
+            match params.values.get(&param.name) {
+                None if params.has(&param.name) => {}
+                None => problems.push(PlanProblem::MissingValue { param: param.name.clone() }),
+                Some(value) => problems.extend(misfit(param, value)),
             }
         }
-        let given = params.values.keys().chain(params.unstored.iter().map(|(name, _)| name));
-        for name in given.filter(|name| self.params.iter().all(|p| p.name != **name)) {
-            let declared = self.params.iter().map(|p| p.name.clone()).collect();
-            problems.push(PlanProblem::UnknownValue { param: name.clone(), declared });
+        for name in params.names().filter(|name| declared.iter().all(|p| p.name != *name)) {
+            let declared = declared.iter().map(|p| p.name.clone()).collect();
+            problems.push(PlanProblem::UnknownValue { param: name.to_owned(), declared });
         }
         problems
     }
 }
 
+/// What is wrong with the value of a parameter.
+fn misfit(param: &Param, value: &Json) -> Option<PlanProblem> {
+    let shape = (param.check)(value).map_err(|e| format!("is no {}: {e}", param.short_type()));
+    let canon = canonical::of_text(value.as_str()).map_err(|e| format!("cannot be stored: {e}"));
+    shape.and(canon).err().map(|what| PlanProblem::Value { param: param.name.clone(), what })
+}
+
 impl<Out: Output> Clone for Pipeline<Out> {
     fn clone(&self) -> Self {
-        let (record, params) = (Arc::clone(&self.record), Arc::clone(&self.params));
-        Pipeline { record, params, hash: self.hash, bytes: self.bytes, output: PhantomData }
+        Pipeline { frozen: Arc::clone(&self.frozen), output: PhantomData }
     }
 }
 
 impl<Out: Output> fmt::Debug for Pipeline<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pipeline({} {})", self.name(), self.hash)
+        write!(f, "Pipeline({} {})", self.name(), self.hash())
     }
 }
 

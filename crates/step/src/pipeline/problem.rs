@@ -97,6 +97,43 @@ pub enum PlanProblem {
         /// Its bytes, as canonical JSON.
         bytes: usize,
     },
+    /// One environment is described twice, and differently.
+    Environments {
+        /// The step with the second description.
+        step: StepId,
+        /// The environment.
+        environment: String,
+        /// The step with the first.
+        first: StepId,
+    },
+    /// A step goes into an environment that accepts only what has passed a gate.
+    Gate {
+        /// The step.
+        step: StepId,
+        /// The environment.
+        environment: String,
+        /// The gates that nothing it reads has passed.
+        missing: Vec<String>,
+    },
+    /// Two have power over one thing.
+    Owners {
+        /// The thing.
+        thing: String,
+        /// Who, and the first step that says so.
+        owners: Vec<(String, StepId)>,
+    },
+    /// Something is wrong within a pipeline that is placed in this one.
+    Within {
+        /// Under which id it is placed.
+        of: StepId,
+        /// What is wrong there.
+        problem: Box<PlanProblem>,
+    },
+    /// The pipeline of one item declares a parameter.
+    InnerParam {
+        /// The parameter.
+        param: String,
+    },
     /// What the machine finds wrong with the graph and its policies, or why there is no hash of it.
     Record {
         /// The step that it is about.
@@ -135,9 +172,35 @@ impl PlanProblem {
         match self {
             PlanProblem::Kind { step, .. }
             | PlanProblem::Encoding { step, .. }
+            | PlanProblem::Environments { step, .. }
+            | PlanProblem::Gate { step, .. }
             | PlanProblem::Condition { step, .. } => Some(step),
             PlanProblem::Foreign { step, .. } | PlanProblem::Record { step, .. } => step.as_ref(),
             _ => None,
+        }
+    }
+}
+
+impl PlanProblem {
+    /// What environments insist on, in words.
+    fn guard(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlanProblem::Environments { environment, first, .. } => write!(
+                f,
+                "the environment {environment:?} is another one than in step {first}: describe it once, and use that value"
+            ),
+            PlanProblem::Gate { environment, missing, .. } => write!(
+                f,
+                "the environment {environment:?} accepts only what is {}, and nothing that this step reads is: give it \
+                 the output of the step that asks, such as an Approval (`after` is for order, not for safety)",
+                missing.join(" and ")
+            ),
+            PlanProblem::Owners { thing, owners } => {
+                let all: Vec<_> =
+                    owners.iter().map(|(owner, step)| format!("{owner} (step {step})")).collect();
+                write!(f, "{thing} has more than one master: {}; leave it to one of them", all.join(" and "))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -179,6 +242,14 @@ impl fmt::Display for PlanProblem {
                     "the output cannot be what `{what}` gives: place a step that reads it, and give its output"
                 )
             }
+            PlanProblem::Environments { .. } | PlanProblem::Gate { .. } | PlanProblem::Owners { .. } => {
+                self.guard(f)
+            }
+            PlanProblem::Within { of, problem } => write!(f, "in {of}: {problem}"),
+            PlanProblem::InnerParam { param } => write!(
+                f,
+                "the parameter {param:?} is declared for one item: declare it on the pipeline around, and use its handle"
+            ),
             PlanProblem::TooLarge { bytes } => write!(
                 f,
                 "the plan has {bytes} bytes, more than {}: pass large values as files or artifacts by digest",

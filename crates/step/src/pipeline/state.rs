@@ -2,13 +2,16 @@
 
 use super::{PlanProblem, encode::Encoded};
 use crate::{
-    Condition, Declared, Output, Reads,
+    Claim, Condition, Declared, Environment, Output, Reads, Step,
     handle::At,
-    input::{Origin, ReadOf, Reference},
+    home::{Capture, Home, Whose},
+    input::{Origin, ParamPlace, Part, Place, ReadOf, Reference},
+    output::Gates,
 };
 use std::any::{TypeId, type_name};
 use towpath_model::{
-    Condition as Model, Json, Kind, Operand, Read, ReadMode, RetryPolicy, Role, Section, StepId, StepRecord,
+    Condition as Model, Json, Kind, Name, Operand, PipelineName, Read, ReadMode, RetryPolicy, Role, Section,
+    StepId, StepRecord,
 };
 
 /// Steps that run at once, unless the author says otherwise.
@@ -28,8 +31,45 @@ pub(crate) struct State {
 }
 
 /// A placed step.
+#[derive(Clone, Debug)]
 pub(crate) struct StepDraft {
     pub(crate) record: StepRecord,
+    pub(crate) detail: Detail,
+}
+
+/// What is known of a step while its plan is made, and not stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Detail {
+    /// Its fields that refer to something.
+    pub(crate) fields: Vec<String>,
+    /// The gates that its output has passed.
+    pub(crate) gates: Gates,
+    /// The parameters through which it takes what lies around its pipeline.
+    pub(crate) params: Vec<String>,
+    pub(crate) environment: Option<Environment>,
+    pub(crate) claims: Vec<Claim>,
+    /// The steps of one item.
+    pub(crate) inner: Option<Inner>,
+}
+
+/// What runs for each item of a list.
+#[derive(Clone, Debug)]
+pub(crate) struct Inner {
+    pub(crate) steps: Vec<StepDraft>,
+    pub(crate) taken: Vec<Capture>,
+}
+
+impl Detail {
+    pub(crate) fn of<S: Step>(step: &S) -> Self {
+        let mut detail = Detail {
+            fields: fields(&step.reads()),
+            environment: step.environment().cloned(),
+            claims: step.claims(),
+            ..Detail::default()
+        };
+        S::Output::gates(&mut detail.gates);
+        detail
+    }
 }
 
 /// What is known of a step when it is placed.
@@ -38,15 +78,16 @@ pub(crate) struct Placed {
     pub(crate) declared: Declared,
     pub(crate) encoded: Encoded,
     pub(crate) reads: Reads,
+    pub(crate) detail: Detail,
     pub(crate) section: Section,
 }
 
 /// A declared parameter.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Param {
     pub(crate) name: String,
     pub(crate) type_name: &'static str,
-    type_id: TypeId,
+    pub(crate) type_id: TypeId,
     /// Whether a value has the parameter's shape.
     pub(crate) check: fn(&Json) -> Result<(), serde_json::Error>,
 }
@@ -68,7 +109,7 @@ impl Param {
 }
 
 /// The name of a type without the paths of modules.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for part in name.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
         text.push_str(part.rsplit("::").next().unwrap_or(part));
@@ -91,8 +132,8 @@ impl State {
     }
 
     /// Adds a step; gives its index and id.
-    pub(crate) fn place(&mut self, id: &str, placed: Placed, home: &Origin) -> (usize, StepId) {
-        let Placed { kind, declared, encoded, reads, section } = placed;
+    pub(crate) fn place(&mut self, id: &str, placed: Placed, home: &Home) -> (usize, StepId) {
+        let Placed { kind, declared, encoded, reads, detail, section } = placed;
         let id = self.id(id);
         self.problems.extend(
             encoded.problems.into_iter().map(|what| PlanProblem::Encoding { step: id.clone(), what }),
@@ -101,34 +142,21 @@ impl State {
             self.problems.push(PlanProblem::Kind { step: id.clone(), error });
             Kind::new("invalid/v1").expect("a constant kind keeps the rule")
         });
-        let reads = self.reads(&id, reads, home);
+        let (edges, params) = self.reads(&id, reads, home);
+        let detail = Detail { params, ..detail };
+        let environment = self.environment(&id, detail.environment.as_ref());
         let record = StepRecord {
-            id: id.clone(),
-            kind,
-            with: encoded.with,
-            role: Role::Step,
             section,
-            reads,
-            after: Vec::new(),
-            when: None,
-            locks: Vec::new(),
-            in_doubt: declared.in_doubt,
-            methods: declared.methods,
-            undo: declared.undo,
-            best_effort: declared.best_effort,
-            point_of_no_return: false,
-            retry: RetryPolicy::default(),
-            undo_retry: RetryPolicy::default(),
-            observe_retry: RetryPolicy::observing(),
-            timeout_ms: None,
-            within_ms: None,
+            reads: edges.0,
+            environment,
+            ..blank(id.clone(), kind, encoded.with, declared)
         };
-        self.steps.push(StepDraft { record });
+        self.steps.push(StepDraft { record, detail });
         (self.steps.len() - 1, id)
     }
 
     /// The id; for a text that is none, a stand-in under which the step's other problems are reported.
-    fn id(&mut self, text: &str) -> StepId {
+    pub(crate) fn id(&mut self, text: &str) -> StepId {
         // `/` and `[` are for the paths that pipelines and items make; an author writes one slug.
         let error = match StepId::new(text) {
             Ok(id) if !text.contains(['/', '[']) => return id,
@@ -140,38 +168,33 @@ impl State {
             .expect("a slug made of a word and a number is one")
     }
 
-    /// The edges that a step's fields make.
-    fn reads(&mut self, step: &StepId, reads: Reads, home: &Origin) -> Vec<Read> {
-        let mut all: Vec<Read> = Vec::new();
-        let mut groups = 0;
+    fn environment(&mut self, step: &StepId, environment: Option<&Environment>) -> Option<Name> {
+        let name = environment?.name();
+        // The rule of slugs is that of pipelines.
+        if let Err(error) = PipelineName::new(name) {
+            let what = format!("its environment has no usable name: {error}");
+            self.problems.push(PlanProblem::Record { step: Some(step.clone()), what });
+            return None;
+        }
+        Name::new(name).ok()
+    }
+
+    /// The edges that a step's fields make, and the parameters through which it takes what lies around the pipeline.
+    pub(crate) fn reads(&mut self, step: &StepId, reads: Reads, home: &Home) -> (Edges, Vec<String>) {
+        let (mut edges, mut params) = (Edges::default(), Vec::new());
         for ReadOf { field, to, origin } in reads.0 {
-            if let Some(origin) = origin.filter(|origin| origin != home) {
-                self.problems.push(PlanProblem::foreign(
-                    Some(step),
-                    format!("its input `{field}` is"),
-                    &origin,
-                ));
-                continue;
-            }
-            let mut add = |step: &StepId, mode| {
-                let read = Read { step: step.clone(), mode };
-                if !all.contains(&read) {
-                    all.push(read);
+            match origin.as_ref().map_or(Whose::Own, |origin| home.whose(origin)) {
+                Whose::Own => edges.add(&to),
+                Whose::Around => {
+                    params
+                        .extend(origin.and_then(|origin| home.capture(&to, &origin)).map(|place| place.name));
                 }
-            };
-            for to in to.parts() {
-                match to {
-                    Reference::From(place) => add(&place.step, ReadMode::Required),
-                    Reference::OrNone(place) => add(&place.step, ReadMode::OrNone),
-                    Reference::FirstOf(places) => {
-                        places.iter().for_each(|place| add(&place.step, ReadMode::FirstOf(groups)));
-                        groups += 1;
-                    }
-                    Reference::Param(_) | Reference::Text(_) => {}
-                }
+                Whose::Foreign => self.problems.extend(origin.map(|origin| {
+                    PlanProblem::foreign(Some(step), format!("its input `{field}` is"), &origin)
+                })),
             }
         }
-        all
+        (edges, params)
     }
 
     pub(crate) fn param(&mut self, param: Param) {
@@ -193,9 +216,9 @@ impl State {
         }
     }
 
-    pub(crate) fn after(&mut self, node: usize, other: &At, home: &Origin) {
+    pub(crate) fn after(&mut self, node: usize, other: &At, home: &Home) {
         let record = &mut self.steps[node].record;
-        if other.origin() != *home {
+        if other.origin() != home.origin {
             let problem =
                 PlanProblem::foreign(Some(&record.id), format!("it is after {other},"), &other.origin());
             self.problems.push(problem);
@@ -210,19 +233,22 @@ impl State {
         }
     }
 
-    pub(crate) fn when(&mut self, node: usize, condition: Condition, home: &Origin) {
+    pub(crate) fn when(&mut self, node: usize, condition: &Condition, home: &Home) {
         let record = &mut self.steps[node].record;
-        let Condition { model, origins, problems } = condition;
+        let Condition { mut model, origins, problems } = condition.clone();
         let problems =
             problems.into_iter().map(|what| PlanProblem::Condition { step: record.id.clone(), what });
         self.problems.extend(problems);
-        if let Some(origin) = origins.iter().find(|origin| *origin != home) {
-            self.problems.push(PlanProblem::foreign(
-                Some(&record.id),
-                "its condition compares".into(),
-                origin,
-            ));
-            return;
+        for (operand, origin) in model.operands_mut().into_iter().zip(&origins) {
+            let Some(origin) = origin else { continue };
+            match home.whose(origin) {
+                Whose::Own => {}
+                Whose::Around => *operand = around(operand, origin, home),
+                Whose::Foreign => {
+                    let (what, step) = ("its condition compares".into(), Some(&record.id));
+                    return self.problems.push(PlanProblem::foreign(step, what, origin));
+                }
+            }
         }
         record.when = Some(match record.when.take() {
             None => model,
@@ -234,33 +260,105 @@ impl State {
         });
     }
 
-    pub(crate) fn output(&mut self, of: &At, home: &Origin) {
-        if of.origin() != *home {
-            let problem = PlanProblem::foreign(None, format!("the output is {of},"), &of.origin());
-            self.problems.push(problem);
-            return;
-        }
-        match of.operand() {
-            Ok(operand) => self.output = Some(operand),
-            Err(what) => self.problems.push(PlanProblem::Output { what }),
+    pub(crate) fn output(&mut self, of: &At, home: &Home) {
+        let operand = match of.operand() {
+            Ok(operand) => operand,
+            Err(what) => return self.problems.push(PlanProblem::Output { what }),
+        };
+        match home.whose(&of.origin()) {
+            Whose::Own => self.output = Some(operand),
+            Whose::Around => self.output = Some(around(&operand, &of.origin(), home)),
+            Whose::Foreign => {
+                let problem = PlanProblem::foreign(None, format!("the output is {of},"), &of.origin());
+                self.problems.push(problem);
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn types_are_named_as_people_write_them() {
-        for (long, short) in [
-            ("alloc::string::String", "String"),
-            ("u32", "u32"),
-            (
-                "alloc::collections::btree::map::BTreeMap<alloc::string::String, shop::Image>",
-                "BTreeMap<String, Image>",
-            ),
-            ("(core::option::Option<u8>, f64)", "(Option<u8>, f64)"),
-        ] {
-            assert_eq!(super::short(long), short);
+/// A step of the way forward, with nothing said beyond what every step says.
+pub(crate) fn blank(id: StepId, kind: Kind, with: Json, declared: Declared) -> StepRecord {
+    let Declared { in_doubt, methods, undo, best_effort } = declared;
+    StepRecord {
+        id,
+        kind,
+        with,
+        role: Role::Step,
+        section: Section::Main,
+        reads: Vec::new(),
+        after: Vec::new(),
+        when: None,
+        environment: None,
+        locks: Vec::new(),
+        in_doubt,
+        methods,
+        undo,
+        best_effort,
+        point_of_no_return: false,
+        retry: RetryPolicy::default(),
+        undo_retry: RetryPolicy::default(),
+        observe_retry: RetryPolicy::observing(),
+        timeout_ms: None,
+        within_ms: None,
+    }
+}
+
+/// The parameter through which the pipeline of one item takes an operand from around it.
+pub(crate) fn around(operand: &Operand, origin: &Origin, home: &Home) -> Operand {
+    let to = match operand {
+        Operand::Value(_) => return operand.clone(),
+        Operand::From { step, path } => Reference::From(Place { step: step.clone(), path: path.clone() }),
+        Operand::Param { name, path } => {
+            Reference::Param(ParamPlace { name: name.clone(), path: path.clone() })
+        }
+    };
+    match home.capture(&to, origin) {
+        Some(ParamPlace { name, path }) => Operand::Param { name, path },
+        None => operand.clone(),
+    }
+}
+
+/// Where fields stand that refer to something, each once.
+pub(crate) fn fields(reads: &Reads) -> Vec<String> {
+    let mut fields: Vec<String> = Vec::new();
+    for read in &reads.0 {
+        if !fields.contains(&read.field) {
+            fields.push(read.field.clone());
+        }
+    }
+    fields
+}
+
+/// The edges of one step, each once.
+#[derive(Default)]
+pub(crate) struct Edges(pub(crate) Vec<Read>);
+
+impl Edges {
+    pub(crate) fn add(&mut self, to: &Reference) {
+        match to {
+            Reference::From(place) => self.push(&place.step, ReadMode::Required),
+            Reference::OrNone(place) => self.push(&place.step, ReadMode::OrNone),
+            Reference::FirstOf(places) => {
+                let group = |read: &Read| match read.mode {
+                    ReadMode::FirstOf(group) => Some(group + 1),
+                    _ => None,
+                };
+                let next = self.0.iter().filter_map(group).max().unwrap_or(0);
+                places.iter().for_each(|place| self.push(&place.step, ReadMode::FirstOf(next)));
+            }
+            Reference::Text(parts) => parts.iter().for_each(|part| {
+                if let Part::Refers(to, _) = part {
+                    self.add(to);
+                }
+            }),
+            Reference::Param(_) => {}
+        }
+    }
+
+    fn push(&mut self, step: &StepId, mode: ReadMode) {
+        let read = Read { step: step.clone(), mode };
+        if !self.0.contains(&read) {
+            self.0.push(read);
         }
     }
 }

@@ -1,0 +1,163 @@
+//! Environments: what a release is deployed into, as a value.
+
+use crate::{Gate, Need, Output, StepContext, StepError};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Where releases go: a name for a platform, a router, a source of metrics and whatever else belongs together.
+///
+/// It is described by data, so that a plan shows it, and bound to real providers by the engine:
+/// `Engine::open(…).bind("production", cluster)`. A step asks it for what it needs by *role*; a role that nothing else
+/// was said of is played by the provider with the environment's own name.
+///
+/// ```
+/// # extern crate towpath_step as towpath;
+/// use towpath_step::{Approved, Environment, Pipeline, StepContext, StepError, step};
+/// # trait Router: Send + Sync { fn send(&self, digest: &str); }
+///
+/// #[step("shop.route/v1", idempotent, needs(router: dyn Router))]
+/// async fn route(cx: &StepContext, to: Environment, release: Approved<String>) -> Result<(), StepError> {
+///     to.provider::<dyn Router>(cx, "router")?.send(&release.value);
+///     Ok(())
+/// }
+///
+/// let production = Environment::named("production").router("edge").accepts::<Approved<String>>();
+/// let p = Pipeline::new("checkout");
+/// # #[step("shop.ask/v1", no_effect)]
+/// # async fn ask(cx: &StepContext, release: String) -> Result<Approved<String>, StepError> {
+/// #     Ok(Approved::new(release, Vec::new(), cx.now())) }
+/// let ok = p.step("approve", ask::of("sha256:4f2c"));
+/// p.step("route", route::of(&production, &ok));
+/// # p.build().unwrap();
+/// ```
+///
+/// A plan in which a step goes into an environment without what that accepts cannot be built; neither can one in which
+/// one name stands for two descriptions.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    name: String,
+    /// Names of providers by role, where they are not the environment's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    roles: BTreeMap<String, String>,
+    /// The gates that what goes into it must have passed, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    accepts: Vec<String>,
+}
+
+impl Environment {
+    /// The environment of this name: a slug, `[a-z0-9-]{1,64}`; another one is reported when the plan is built.
+    pub fn named(name: impl Into<String>) -> Self {
+        Environment { name: name.into(), roles: BTreeMap::new(), accepts: Vec::new() }
+    }
+
+    /// Has `role` played by the provider that is bound as `provider`.
+    #[must_use]
+    pub fn with(mut self, role: impl Into<String>, provider: impl Into<String>) -> Self {
+        self.roles.insert(role.into(), provider.into());
+        self
+    }
+
+    /// What runs releases: the role `platform`.
+    #[must_use]
+    pub fn platform(self, provider: impl Into<String>) -> Self {
+        self.with("platform", provider)
+    }
+
+    /// What sends traffic: the role `router`.
+    #[must_use]
+    pub fn router(self, provider: impl Into<String>) -> Self {
+        self.with("router", provider)
+    }
+
+    /// Where metrics are read: the role `metrics`.
+    #[must_use]
+    pub fn metrics(self, provider: impl Into<String>) -> Self {
+        self.with("metrics", provider)
+    }
+
+    /// Where artifacts are kept: the role `registry`.
+    #[must_use]
+    pub fn registry(self, provider: impl Into<String>) -> Self {
+        self.with("registry", provider)
+    }
+
+    /// A database of it, by its name: the role `database.NAME`.
+    #[must_use]
+    pub fn database(self, name: &str, provider: impl Into<String>) -> Self {
+        self.with(format!("database.{name}"), provider)
+    }
+
+    /// Has it accept only what has passed the gates of `G`, as in `accepts::<Approved<Release>>()`.
+    ///
+    /// A step that goes into it must read such a value, or what was made of one.
+    #[must_use]
+    pub fn accepts<G: Gate>(mut self) -> Self {
+        let mut gates = Vec::new();
+        G::gates(&mut gates);
+        self.accepts = gates.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The gates that what goes into it must have passed.
+    pub fn gates(&self) -> &[String] {
+        &self.accepts
+    }
+
+    /// The name of the provider that plays a role.
+    pub fn binding(&self, role: &str) -> &str {
+        self.roles.get(role).unwrap_or(&self.name)
+    }
+
+    /// The provider of the trait `P` that plays a role, in the body of a step.
+    ///
+    /// # Errors
+    /// Permanent, when nothing is bound to it. A step that declares what it `needs(…)` is not begun without it.
+    pub fn provider<P: ?Sized + Send + Sync + 'static>(
+        &self,
+        cx: &StepContext,
+        role: &str,
+    ) -> Result<Arc<P>, StepError> {
+        cx.provider::<P>(self.binding(role))
+    }
+
+    /// What a kind needs, as this environment names it.
+    pub(crate) fn rename(&self, need: Need) -> Need {
+        let name = self.binding(need.name()).to_owned();
+        need.named(name)
+    }
+}
+
+impl Output for Environment {
+    type Fields = ();
+    fn fields(_: &crate::handle::At) {}
+}
+
+/// What a step says it has power over, so that two masters of one thing are found when the plan is built.
+///
+/// The same owner may appear as often as it likes: a canary and the promotion after it are one master of one weight. A
+/// step that only follows a controller names that controller.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Claim {
+    /// What: `weight of checkout in production`.
+    pub thing: String,
+    /// Who has power over it: `towpath`, or the controller that the step follows, such as `argo-rollouts`.
+    pub owner: String,
+}
+
+impl Claim {
+    /// A claim of the steps of this library: they move `thing` themselves.
+    pub fn own(thing: impl Into<String>) -> Self {
+        Claim { thing: thing.into(), owner: "towpath".into() }
+    }
+
+    /// A claim of a controller that the step follows.
+    pub fn follow(thing: impl Into<String>, controller: impl Into<String>) -> Self {
+        Claim { thing: thing.into(), owner: controller.into() }
+    }
+}
