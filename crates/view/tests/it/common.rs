@@ -30,6 +30,7 @@ pub(crate) fn step(name: &str, kind: &str) -> StepRecord {
         reads: Vec::new(),
         after: Vec::new(),
         when: None,
+        environment: None,
         locks: Vec::new(),
         in_doubt: InDoubt::Idempotent,
         methods: Methods { compensate: true, ..Methods::default() },
