@@ -2,6 +2,7 @@
 
 use crate::{
     args::{Args, Command},
+    attempt,
     cx::{Cx, Spelling},
     explain,
     fault::{Fault, FaultKind, exit},
@@ -11,7 +12,7 @@ use crate::{
     runs,
     send::{self, Letter},
     setup::{Ready, Setup},
-    show, tick, verify, watch,
+    show, start, tick, verify, watch,
 };
 use clap::{CommandFactory, FromArgMatches};
 use std::{ffi::OsString, fmt, path::Path, process::ExitCode, sync::Arc};
@@ -116,6 +117,9 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
     let address = Address::of_process(&args.common);
     let (store, spelling) = match app.store {
         Some(store) => (store, Spelling::plain(binary)),
+        None if args.command.makes_a_store(app.setup.is_none()) => {
+            (address.open_or_make().await?, Spelling::new(binary, &address))
+        }
         None => (address.open().await?, Spelling::new(binary, &address)),
     };
     let cx = &mut Cx { store, out, spelling };
@@ -129,6 +133,8 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
             let is_intact = verify::verify(cx, args).await?;
             return Ok(if is_intact { exit::OK } else { exit::FAILED });
         }
+        Command::Start(args) => return start::start(cx, app.setup, args).await,
+        Command::Try(args) => return attempt::attempt(cx, app.setup, args).await,
         Command::Tick(args) => return tick::tick(cx, app.setup, args).await,
         Command::Signal(args) => Letter::signal(args),
         Command::Approve(args) => Letter::decide(args, true),

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{watch::Watch, when};
+use crate::{attempt::Try, start::Start, watch::Watch, when};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::time::Duration;
 use towpath::model::{Actor, Json, Name, PipelineName, Status, StepId};
@@ -74,6 +74,18 @@ pub(crate) enum Command {
     Abandon(Abandon),
     /// Drive whatever is due, and return
     Tick(Tick),
+    /// Start a run of a pipeline
+    Start(Start),
+    /// Try one kind of step by itself
+    Try(Try),
+}
+
+impl Command {
+    /// Whether it begins something, so that a store that is not there yet is made. Looking for a run never makes one,
+    /// and a command without pipelines and kinds has nothing to begin.
+    pub(crate) fn makes_a_store(&self, is_stock: bool) -> bool {
+        !is_stock && matches!(self, Command::Start(_) | Command::Try(_))
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -320,7 +332,7 @@ fn json(text: &str) -> Result<Json, String> {
     Json::parse(text).map_err(|e| format!("it is not JSON: {e}; text needs its own quotes, as in '\"go\"'"))
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("want KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }

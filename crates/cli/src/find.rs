@@ -134,6 +134,12 @@ pub(crate) fn short_len(runs: impl Iterator<Item = RunId>) -> usize {
     if matches!(len, 14 | 19 | 24) { len + 1 } else { len }
 }
 
+/// The one of these words that was probably meant by another, if any.
+pub(crate) fn nearest<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = words.map(|w| (edits(&w.to_lowercase(), &word.to_lowercase()), w));
+    near.filter(|(distance, _)| *distance <= (word.chars().count() / 4).max(1)).min().map(|(_, w)| w)
+}
+
 /// How many characters have to be put in, taken out or changed to make one text of another.
 fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

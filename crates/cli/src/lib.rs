@@ -3,6 +3,7 @@
 
 mod app;
 mod args;
+mod attempt;
 mod cx;
 mod document;
 mod explain;
@@ -10,17 +11,21 @@ mod fault;
 mod find;
 #[cfg(test)]
 mod fixture;
+mod ids;
 mod journal;
+mod launch;
 mod open;
 mod out;
 mod runs;
 mod send;
 mod setup;
 mod show;
+mod start;
 mod steps;
 mod story;
 mod summary;
 mod tick;
+mod values;
 mod verify;
 mod watch;
 mod when;

@@ -76,7 +76,16 @@ impl Address {
 
     /// Opens the store, which must be there.
     pub(crate) async fn open(&self) -> Result<Arc<dyn Store>, Fault> {
-        let path = self.existing()?.to_owned();
+        Address::at(self.existing()?).await
+    }
+
+    /// Opens the store, and makes it when it is not there.
+    pub(crate) async fn open_or_make(&self) -> Result<Arc<dyn Store>, Fault> {
+        Address::at(self.path()?).await
+    }
+
+    async fn at(path: &Path) -> Result<Arc<dyn Store>, Fault> {
+        let path = path.to_owned();
         // Opening reads and locks files, which would hold up whatever else this runtime does.
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(path, Options::default())).await;
         match opened {

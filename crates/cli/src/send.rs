@@ -4,16 +4,13 @@ use crate::{
     args::{Abandon, Cancel, Decide, Handback, Plain, Resolve, Retry, Sending, Signal, Skip},
     cx::Cx,
     fault::{Fault, exit},
-    find,
+    find, ids,
     out::Tone,
     story::EVENTS_PAGE,
     summary,
 };
 use serde::Serialize;
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 use tokio::time::Instant;
 use towpath::{
     model::{
@@ -121,7 +118,7 @@ pub(crate) async fn send(cx: &mut Cx<'_>, letter: Letter) -> Result<u8, Fault> {
     };
     let id = match sending.id {
         Some(id) => id,
-        None => new_id(&*cx.store).await?,
+        None => ids::entry(&*cx.store).await?,
     };
     let before = cx.store.head(row.no).await?.seq;
     let json = Json::of(&message).map_err(|e| Fault::failed(format!("encode the message: {e}")))?;
@@ -304,15 +301,6 @@ fn goes_on(step: &StepId) -> Answer {
 fn is_decision(value: &Json, approve: bool, comment: &str) -> bool {
     let Ok(value) = value.read::<serde_json::Value>() else { return false };
     value["approve"] == approve && value["comment"] == comment
-}
-
-/// An id that nobody has used: the time, this process, and a random number.
-async fn new_id(store: &dyn Store) -> Result<Name, Fault> {
-    // The standard library seeds its hash maps with what the system gives as random.
-    let random = RandomState::new().build_hasher().finish();
-    let now = store.now().await?.as_micros();
-    let id = format!("cli/{now}-{}-{random:016x}", std::process::id());
-    Ok(Name::new(&id).expect("numbers and dashes are a name"))
 }
 
 #[cfg(test)]

@@ -67,6 +67,7 @@
 
 #[doc(hidden)]
 pub mod __private;
+mod alone;
 mod body;
 mod context;
 mod environment;

@@ -1,6 +1,6 @@
 //! The registry: which kinds a process knows.
 
-use crate::{ErasedStep, Need, Step};
+use crate::{ErasedStep, Need, Pipeline, PlanErrors, Step, alone};
 use std::{any::TypeId, any::type_name, collections::BTreeMap, fmt};
 use towpath_model::{IdError, InDoubt, Json, Kind, Methods, UndoPolicy};
 
@@ -38,7 +38,10 @@ pub struct StepKind {
     methods: Methods,
     undo: UndoPolicy,
     needs: Vec<Need>,
-    decode: fn(&Json) -> Result<Box<dyn ErasedStep>, serde_json::Error>,
+    pub(crate) fields: Vec<&'static str>,
+    pub(crate) decode: fn(&Json) -> Result<Box<dyn ErasedStep>, serde_json::Error>,
+    /// Makes a pipeline of one such step.
+    pub(crate) pipeline: fn(&str, &Json) -> Result<Pipeline<Json>, PlanErrors>,
 }
 
 impl StepKind {
@@ -51,7 +54,9 @@ impl StepKind {
             methods: S::METHODS,
             undo: S::UNDO,
             needs: S::needs(),
+            fields: alone::fields::<S>(),
             decode: |with| Ok(Box::new(with.read::<S>()?)),
+            pipeline: alone::pipeline::<S>,
         })
     }
 

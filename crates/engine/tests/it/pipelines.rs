@@ -48,7 +48,7 @@ async fn a_pipeline_is_started_by_its_name_with_values_as_json() {
     let said = "\
 the pipeline \"checkout\" has 3 problems
   the value of the parameter \"commit\" is no String: invalid type: integer `3`, expected a string at line 1 column 1
-  the parameter \"replicas\" has no value: give it one with `params!`
+  the parameter \"replicas\" has no value: give it one
   \"replica\" is not a parameter: there are commit, replicas";
     assert_eq!(wrong.to_string(), said);
 

@@ -87,6 +87,11 @@ impl<Out: Output> Pipeline<Out> {
         self.frozen.params.iter().map(|param| (param.name.as_str(), param.short_type()))
     }
 
+    /// Whether there is a parameter of this name that takes this value.
+    pub fn takes(&self, param: &str, value: &Json) -> bool {
+        self.params.iter().any(|p| p.name == param && (p.check)(value).is_ok())
+    }
+
     /// The same pipeline, whose runs give back JSON: for those that handle pipelines of any result side by side.
     pub fn untyped(&self) -> Pipeline<Json> {
         Pipeline { frozen: Arc::clone(&self.frozen), output: PhantomData }

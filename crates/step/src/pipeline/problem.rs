@@ -153,6 +153,13 @@ pub enum PlanProblem {
         /// The parameters that there are.
         declared: Vec<String>,
     },
+    /// Something is wrong with the fields that a step was given as JSON.
+    Field {
+        /// The kind of the step.
+        kind: String,
+        /// What is wrong.
+        what: String,
+    },
     /// A value does not fit its parameter.
     Value {
         /// The parameter.
@@ -256,7 +263,7 @@ impl fmt::Display for PlanProblem {
                 towpath_model::limits::PLAN_BYTES
             ),
             PlanProblem::MissingValue { param } => {
-                write!(f, "the parameter {param:?} has no value: give it one with `params!`")
+                write!(f, "the parameter {param:?} has no value: give it one")
             }
             PlanProblem::UnknownValue { param, declared } if declared.is_empty() => {
                 write!(f, "{param:?} is not a parameter: the pipeline has none")
@@ -264,6 +271,7 @@ impl fmt::Display for PlanProblem {
             PlanProblem::UnknownValue { param, declared } => {
                 write!(f, "{param:?} is not a parameter: there are {}", declared.join(", "))
             }
+            PlanProblem::Field { kind, what } => write!(f, "the kind {kind}: {what}"),
             PlanProblem::Value { param, what } => write!(f, "the value of the parameter {param:?} {what}"),
         }
     }
