@@ -174,7 +174,9 @@ async fn stay_with(cx: &mut Cx<'_>, engine: &Engine, run: &Run<Json>, stay: Stay
     };
     // Other runs that were taken up are brought to where nothing more is due, rather than cut off.
     tokio::select! {
-        rest = engine.drive(Until::Parked, None) => drop(rest?),
+        rest = engine.drive(Until::Parked, None) => {
+            rest?;
+        }
         () = stopped() => {}
     }
     Ok(code)

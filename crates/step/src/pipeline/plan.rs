@@ -89,7 +89,7 @@ impl<Out: Output> Pipeline<Out> {
 
     /// Whether there is a parameter of this name that takes this value.
     pub fn takes(&self, param: &str, value: &Json) -> bool {
-        self.params.iter().any(|p| p.name == param && (p.check)(value).is_ok())
+        self.frozen.params.iter().any(|p| p.name == param && (p.check)(value).is_ok())
     }
 
     /// The same pipeline, whose runs give back JSON: for those that handle pipelines of any result side by side.
