@@ -5,6 +5,9 @@ use towpath_model::{
     Entry, EntryRefused, Event, Json, Message, Name, SignalKept, StepId, Timestamp, WaitOver,
 };
 
+/// The signal by which a decision reaches its step.
+const APPROVAL: &str = "approval";
+
 impl RunState {
     /// Takes entries of the inbox, merged with the timers that came due before each: by the time at which the store
     /// took an entry, the entry first on a tie. So an approval that came in time counts, whenever it is read.
@@ -38,13 +41,18 @@ impl RunState {
             return vec![EntryRefused { id: entry.dedupe_id, from: entry.actor, why }.into()];
         }
         match message {
+            // Its text could claim to be anybody's answer; that of an approval is the sender's own.
+            Message::Signal { name, .. } if name.as_str() == APPROVAL => {
+                let why = format!("the signal {APPROVAL} is sent by `approve` and `reject` alone");
+                vec![EntryRefused { id: entry.dedupe_id, from: entry.actor, why }.into()]
+            }
             Message::Signal { name, step, value } => self.signal(&entry, name, step, value),
             Message::Approval { step, approve, comment } => {
                 let at = entry.received_at;
                 let value =
                     serde_json::json!({"approve": approve, "by": entry.actor, "comment": comment, "at": at});
                 let value = Json::of(&value).expect("an approval is json");
-                let name = Name::new("approval").expect("a constant name keeps the rule");
+                let name = Name::new(APPROVAL).expect("a constant name keeps the rule");
                 self.signal(&entry, name, Some(step), value)
             }
             Message::Verb { verb, reason } => self.verb(entry, verb, reason),

@@ -8,7 +8,7 @@ pub use text::{Text, TextPart};
 use crate::{Handle, Output, home};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{collections::BTreeMap, fmt, sync::Arc};
-use towpath_model::StepId;
+use towpath_model::{Json, StepId};
 
 /// A field of a step: a value, or a reference to what another step gives.
 ///
@@ -90,6 +90,18 @@ impl<T> Input<T> {
             Source::Value(value) => Some(value),
             Source::Refers(..) => None,
         }
+    }
+
+    /// The same, of whatever type: for a step that passes it on or shows it, and does not look inside. A value that cannot
+    /// be JSON is null.
+    pub fn untyped(self) -> Input<Json>
+    where
+        T: Serialize,
+    {
+        Input(match self.0 {
+            Source::Value(value) => Source::Value(Json::of(&value).unwrap_or_else(|_| Json::null())),
+            Source::Refers(to, origin) => Source::Refers(to, origin),
+        })
     }
 
     /// A reference as it is stored.

@@ -61,7 +61,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// |---|---|
 /// | `TOWPATH_KEY` | the key of the effect; that of undoing differs from that of the work |
 /// | `TOWPATH_RUN`, `TOWPATH_STEP`, `TOWPATH_ATTEMPT` | who is run |
-/// | `TOWPATH_PHASE` | `run`, `observe`, `undo` or `before` |
+/// | `TOWPATH_PHASE` | `run`, `observe`, `undo`, `before` or `preview` |
 /// | `TOWPATH_BEFORE` | what `before` wrote, where there is a before-image |
 /// | `TOWPATH_OUTPUT` | for `undo`: what the program wrote, where it is known and at most 64 KiB |
 /// | `TOWPATH_RUN_KEY` | for `undo`: the key of the effect that is to be undone, once it has begun |
@@ -88,6 +88,8 @@ pub struct Command {
     undo: Option<Argv>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<Argv>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preview: Option<Argv>,
 }
 
 /// The value of an environment variable.
@@ -126,6 +128,7 @@ impl Command {
             observe: None,
             undo: None,
             before: None,
+            preview: None,
         }
     }
 
@@ -248,6 +251,14 @@ impl Command {
     #[must_use]
     pub fn before(mut self, argv: impl IntoArgv) -> Self {
         self.before = Some(argv.into_argv());
+        self
+    }
+
+    /// Tells what the program would change, and changes nothing. Each line that it writes is one change when it begins with a
+    /// sign and a space: `+` create, `~` update, `-` delete, `=` none, `?` unknown; other lines are for the log.
+    #[must_use]
+    pub fn preview(mut self, argv: impl IntoArgv) -> Self {
+        self.preview = Some(argv.into_argv());
         self
     }
 }

@@ -1,5 +1,7 @@
 //! The kinds of all stock steps.
 
+use crate::{Approval, Notify, Wait};
+use towpath_model::Json;
 use towpath_step::Steps;
 
 /// The kinds of all stock steps.
@@ -11,7 +13,8 @@ use towpath_step::Steps;
 /// assert!(known.knows("towpath.command/v1"));
 /// ```
 pub fn steps() -> Steps {
-    let steps = Steps::new();
+    // Whatever its type is, an approval passes its value on as it is stored.
+    let steps = Steps::new().with::<Approval<Json>>().with::<Notify>().with::<Wait>();
     #[cfg(unix)]
     let steps = steps.with::<crate::Command>();
     steps

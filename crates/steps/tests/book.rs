@@ -1,6 +1,8 @@
 //! The pipelines that the book shows build.
 
+use std::time::Duration;
 use towpath_step::Pipeline;
+use towpath_steps::Approval;
 
 #[cfg(unix)]
 #[test]
@@ -17,4 +19,19 @@ fn commands_of_the_book_build() {
     p.step("migrate", migrate);
     let built = p.build().unwrap();
     assert_eq!(built.record().steps.len(), 1);
+}
+
+#[test]
+fn approvals_of_the_book_build() {
+    let p = Pipeline::new("release");
+    let (version, author) = (p.param::<String>("version"), p.param::<String>("author"));
+    let ok = p.step(
+        "approve",
+        Approval::of(&version)
+            .from_team("sre", ["user:ann", "user:bob", "user:eve"])
+            .quorum(2)
+            .not_from(&author)
+            .expires(Duration::from_secs(8 * 3_600)),
+    );
+    p.output(&ok).build().unwrap();
 }

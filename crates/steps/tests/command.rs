@@ -403,6 +403,25 @@ async fn a_before_image_that_is_too_large_is_refused() {
     assert!(failure.to_string().contains("wrote more than 65536 bytes"), "{failure}");
 }
 
+#[tokio::test]
+async fn a_preview_is_what_a_program_says_line_by_line() {
+    let script = "echo 'Plan: $1'; echo '+ table orders'; echo '~ weight 5 of 10'; echo '- index old'; echo '= table items'; echo '? rest'";
+    let command = Command::new("true").preview(Argv::shell(script));
+    let told = Step::preview(&command, &cx()).await.unwrap();
+    let lines: Vec<String> = told.iter().map(ToString::to_string).collect();
+    assert_eq!(lines, ["+ table orders", "~ weight 5 of 10", "- index old", "= table items", "? rest"]);
+    let failing = Command::new("true").preview(Argv::shell("echo 'no plan' >&2; exit 1"));
+    assert!(Step::preview(&failing, &cx()).await.is_err());
+    let p = towpath_step::Pipeline::new("p");
+    let file = p.param::<String>("file");
+    let unknown = Command::new("true").preview(Argv::new("plan").arg(&file));
+    assert!(
+        Step::preview(&unknown, &cx()).await.unwrap()[0]
+            .to_string()
+            .starts_with("? what the command step does")
+    );
+}
+
 #[test]
 fn a_plan_holds_what_its_author_said() {
     let asked = Command::new("make").declared();

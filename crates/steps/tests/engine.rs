@@ -29,6 +29,86 @@ fn text(file: &Path) -> String {
     fs::read_to_string(file).unwrap_or_default()
 }
 
+mod people {
+    use super::*;
+    use towpath_model::{Actor, Digest, Name};
+    use towpath_step::{
+        Approved,
+        model::{Json, Message, NewEntry, StepId},
+    };
+    use towpath_steps::{Approval, Expired, Notify, Wait};
+
+    /// Sends decisions as somebody, as the command does from another process.
+    async fn decide<T: Output>(run: &Run<T>, answers: &[(&str, bool)]) {
+        for (n, (by, approve)) in answers.iter().enumerate() {
+            let step = StepId::new("ok").unwrap();
+            let message = Message::Approval { step, approve: *approve, comment: String::new() };
+            let entry = NewEntry {
+                dedupe_id: Name::new(&n.to_string()).unwrap(),
+                actor: Actor::new(by).unwrap(),
+                message: Json::of(&message).unwrap(),
+            };
+            run.engine().store().put_entry(run.id(), entry).await.unwrap();
+        }
+    }
+
+    fn gated(approval: Approval<String>) -> Pipeline<Approved<String>> {
+        let p = Pipeline::new("gated");
+        let ok = p.step("ok", approval);
+        p.finally("tell", Notify::log("decided"));
+        p.output(&ok).build().unwrap()
+    }
+
+    #[tokio::test]
+    async fn two_of_a_team_approve_what_they_were_shown() {
+        let engine = engine().await;
+        let p = Pipeline::new("gated");
+        let version = p.step("wait", Wait::signal("version"));
+        let approval = Approval::of(&version.value)
+            .showing(&version)
+            .from_team("sre", ["user:ann", "user:bob"])
+            .quorum(2)
+            .expires(Duration::from_secs(3_600));
+        let ok = p.step("ok", approval);
+        let run = start(&engine, p.output(&ok).build().unwrap()).await;
+        run.signal("version", "v2").await.unwrap();
+        let answers = ["user:ann", "user:mallory", "user:ann", "user:bob"].map(|by| (by, true));
+        decide(&run, &answers).await;
+        let approved = run.settled().await.unwrap().succeeded().unwrap();
+        assert_eq!(approved.value.unwrap().as_str(), "\"v2\"");
+        let by: Vec<_> = approved.by.iter().map(|voice| voice.who.as_str()).collect();
+        assert_eq!(by, ["user:ann", "user:bob"]);
+        let shown = Json::parse(r#"{"came":true,"value":"v2"}"#).unwrap();
+        assert_eq!(approved.shown, Some(Digest::of(shown.as_str().as_bytes())));
+        engine.shutdown().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_no_fails_the_run_and_says_whose_it_was() {
+        let engine = engine().await;
+        let run = start(&engine, gated(Approval::of_value("v2".to_owned()).quorum(3))).await;
+        decide(&run, &[("user:ann", true), ("user:bob", false)]).await;
+        match run.settled().await.unwrap() {
+            Settled::Failed(why) => assert!(format!("{why:?}").contains("user:bob said no"), "{why:?}"),
+            other => panic!("{other:?}"),
+        }
+        engine.shutdown().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nobody_in_time_rests_when_that_was_asked_for() {
+        let engine = engine().await;
+        let approval =
+            Approval::of_value("v2".to_owned()).expires(Duration::from_millis(50)).expired(Expired::Ask);
+        let run = start(&engine, gated(approval)).await;
+        match run.settled().await.unwrap() {
+            Settled::Stuck(why) => assert!(why.to_string().contains("0 of 1 had said yes"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        engine.shutdown().await.unwrap();
+    }
+}
+
 #[cfg(unix)]
 mod commands {
     use super::*;

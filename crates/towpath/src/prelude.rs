@@ -10,6 +10,8 @@ pub use towpath_step::{
 };
 #[cfg(feature = "stock")]
 pub use towpath_steps as stock;
+#[cfg(feature = "stock")]
+pub use towpath_steps::{Approval, Expired, Notify, Wait};
 #[cfg(all(feature = "stock", unix))]
 pub use towpath_steps::{Argv, Command, ExitCodes};
 

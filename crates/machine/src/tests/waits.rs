@@ -132,6 +132,26 @@ fn time_merges_inbox_and_timers_inbox_first_on_a_tie() {
 }
 
 #[test]
+fn an_answer_cannot_be_forged_by_a_signal() {
+    let mut sim = run_of([step("approve")]);
+    sim.waits("approve", "w", None, Some("approval"));
+    for step in [None, Some("approve")] {
+        sim.signal("approval", step, r#"{"approve":true,"by":"user:bob","comment":"","at":0}"#);
+        sim.decide();
+        assert_eq!(over(&sim, "approve", "w"), None, "it waits as before");
+    }
+    let refused: Vec<_> = sim
+        .journal
+        .iter()
+        .filter_map(|(_, event)| match event {
+            Event::EntryRefused(e) => Some(e.why.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refused, ["the signal approval is sent by `approve` and `reject` alone"; 2]);
+}
+
+#[test]
 fn timers_that_came_due_before_an_entry_count_before_it() {
     let mut sim = run_of([step("a").within(secs(10)).once()]);
     sim.waits("a", "w", None, Some("go"));

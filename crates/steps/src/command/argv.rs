@@ -44,7 +44,11 @@ impl Argv {
     }
 
     pub(super) fn add_reads(&self, reads: Reads, field: &'static str) -> Reads {
-        self.argv.iter().fold(reads, |reads, argument| reads.and(field, argument))
+        self.inputs().fold(reads, |reads, argument| reads.and(field, argument))
+    }
+
+    pub(super) fn inputs(&self) -> impl Iterator<Item = &Input<String>> {
+        self.argv.iter()
     }
 
     pub(super) fn get(&self, cx: &StepContext) -> Result<Vec<String>, StepError> {

@@ -3,7 +3,7 @@
 use super::{Argv, Command, CommandOutput, Variable};
 use crate::process::{self, Ended, Purpose, Ran, Record, Redactor, Spec};
 use std::{fmt, time::Duration};
-use towpath_model::{InDoubt, Json, Methods};
+use towpath_model::{Change, InDoubt, Json, Methods};
 use towpath_step::{Declared, Observed, Reads, Step, StepContext, StepError, Undo};
 
 /// Most bytes that fit into one variable, by a wide margin: Linux takes 128 KiB.
@@ -19,6 +19,7 @@ enum Phase {
     Observe,
     Undo,
     Before,
+    Preview,
 }
 
 impl Phase {
@@ -28,6 +29,7 @@ impl Phase {
             Phase::Observe => "observe",
             Phase::Undo => "undo",
             Phase::Before => "before",
+            Phase::Preview => "preview",
         }
     }
 
@@ -159,6 +161,19 @@ impl Command {
     }
 }
 
+/// A line of a preview as the change that it tells.
+fn change(line: &str) -> Option<Change> {
+    let (sign, target) = line.split_once(' ')?;
+    Some(match sign {
+        "+" => Change::create(target),
+        "~" => Change::update(target),
+        "-" => Change::delete(target),
+        "=" => Change::none(target),
+        "?" => Change::unknown(target, ""),
+        _ => return None,
+    })
+}
+
 fn trimmed(stdout: &str) -> String {
     stdout.trim_end_matches(['\n', '\r']).to_owned()
 }
@@ -167,11 +182,12 @@ impl Step for Command {
     const KIND: &'static str = "towpath.command/v1";
     const IN_DOUBT: InDoubt = InDoubt::AskOperator;
     const METHODS: Methods =
-        Methods { preview: false, before: true, observe: true, compensate: true, local: false };
+        Methods { preview: true, before: true, observe: true, compensate: true, local: false };
     type Output = CommandOutput;
 
     fn declared(&self) -> Declared {
         let methods = Methods {
+            preview: self.preview.is_some(),
             before: self.before.is_some(),
             observe: self.observe.is_some(),
             compensate: self.undo.is_some(),
@@ -190,12 +206,36 @@ impl Step for Command {
         if let Some(folder) = &self.folder {
             reads = reads.and("folder", folder);
         }
-        for (field, argv) in [("observe", &self.observe), ("undo", &self.undo), ("before", &self.before)] {
-            if let Some(argv) = argv {
-                reads = argv.add_reads(reads, field);
-            }
+        for (field, argv) in [
+            ("observe", &self.observe),
+            ("undo", &self.undo),
+            ("before", &self.before),
+            ("preview", &self.preview),
+        ] {
+            reads = argv.iter().fold(reads, |reads, argv| argv.add_reads(reads, field));
         }
         reads
+    }
+
+    async fn preview(&self, cx: &StepContext) -> Result<Vec<Change>, StepError> {
+        let argv = self.preview.as_ref().ok_or_else(|| not_told("preview"))?;
+        let texts = self.env.values().filter_map(|variable| match variable {
+            Variable::Text(text) => Some(text),
+            Variable::Secret(_) => None,
+        });
+        for input in argv.inputs().chain(texts).chain(&self.folder) {
+            if cx.known(input)?.is_none() {
+                let what = format!("what the command {} does", cx.step_id());
+                return Ok(vec![Change::unknown(what, "it hangs on steps that have not run")]);
+            }
+        }
+        let output = self.output("`preview`", self.program(cx, Phase::Preview, argv, Vec::new()).await?)?;
+        let mut changes: Vec<Change> = output.stdout.lines().filter_map(change).collect();
+        if output.left_out > 0 {
+            let why = format!("{} bytes of what `preview` wrote were left out", output.left_out);
+            changes.push(Change::unknown("more", why));
+        }
+        Ok(changes)
     }
 
     async fn before(&self, cx: &StepContext) -> Result<Json, StepError> {

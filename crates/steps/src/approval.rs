@@ -1,0 +1,265 @@
+//! Asking people.
+
+mod who;
+
+use who::Who;
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use towpath_model::{Actor, Digest, InDoubt, Json, Timestamp};
+use towpath_step::{Approved, Handle, Input, IntoInput, Output, Reads, Step, StepContext, StepError, Voice};
+
+/// Asks people whether a value may go on: kind `towpath.approval/v1`. Its output is an [`Approved`] of that value.
+///
+/// ```
+/// # extern crate towpath_step as towpath;
+/// use std::time::Duration;
+/// use towpath_step::{Pipeline, PlanErrors};
+/// use towpath_steps::Approval;
+///
+/// let p = Pipeline::new("checkout");
+/// let (release, starter) = (p.param::<String>("release"), p.param::<String>("starter"));
+/// let ok = p.step(
+///     "approve",
+///     Approval::of(&release)
+///         .from_team("sre", ["user:ann", "user:bob", "user:eve"])
+///         .quorum(2)
+///         .not_from(&starter)
+///         .expires(Duration::from_secs(8 * 3_600)),
+/// );
+/// # use towpath_step::{Approved, Handle};
+/// let approved: Handle<Approved<String>> = ok;
+/// p.build()?;
+/// # Ok::<(), PlanErrors>(())
+/// ```
+///
+/// People answer with `towpath approve RUN STEP` and `towpath reject RUN STEP`, or through an engine. Each has one voice, and
+/// one no of somebody who may decide is enough for a no. Who may not decide is not heard; the step's log says so.
+///
+/// It changes nothing, and there is nothing to undo. While it waits, the run needs no process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+pub struct Approval<T> {
+    value: Input<T>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    showing: Option<Input<Json>>,
+    #[serde(default, skip_serializing_if = "Who::is_anybody")]
+    who: Who,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    not_from: Vec<Input<String>>,
+    quorum: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<Input<Duration>>,
+    expired: Expired,
+}
+
+/// What an [`Approval`] becomes when its time is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expired {
+    /// A no: the run unwinds.
+    #[default]
+    Reject,
+    /// The run rests, and an operator decides: nothing is undone by the passing of time alone.
+    Ask,
+    /// A yes, with the voices that there are. Silence is taken for consent; be sure that you want that.
+    Approve,
+}
+
+/// An answer, as a run's inbox brings it.
+#[derive(Deserialize)]
+struct Answer {
+    approve: bool,
+    by: Actor,
+    comment: String,
+    at: Timestamp,
+}
+
+/// What has been heard so far: saved with each wait.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Heard {
+    /// When it is over; counted from the first entry.
+    until: Option<Timestamp>,
+    /// Answers that came, also those that do not count: each had a wait.
+    answers: u32,
+    voices: Vec<Voice>,
+}
+
+impl<T: Output> Approval<T> {
+    /// Asks about what a step gives, or about a parameter. By default anybody may decide, one yes is enough, and there is all
+    /// the time in the world.
+    pub fn of(value: &Handle<T>) -> Self {
+        Approval::about(value.into_input())
+    }
+
+    /// Asks about a value that is known when the pipeline is written.
+    pub fn of_value(value: T) -> Self {
+        Approval::about(Input::value(value))
+    }
+
+    fn about(value: Input<T>) -> Self {
+        Approval {
+            value,
+            showing: None,
+            who: Who::default(),
+            not_from: Vec::new(),
+            quorum: 1,
+            expires: None,
+            expired: Expired::default(),
+        }
+    }
+
+    /// Shows this to those who decide: in the step's log, and by its digest in what they have approved. Without it the value
+    /// itself is shown.
+    #[must_use]
+    pub fn showing<U: Output>(mut self, shown: &Handle<U>) -> Self {
+        let shown: Input<U> = shown.into_input();
+        self.showing = Some(shown.untyped());
+        self
+    }
+
+    /// These may decide, by the name under which they send: `user:ann`. Given more than once, all of them.
+    #[must_use]
+    pub fn from<A: Into<String>>(mut self, actors: impl IntoIterator<Item = A>) -> Self {
+        self.who.add(None, actors);
+        self
+    }
+
+    /// The members of this team may decide. Who they are is part of the plan, and so of what its hash stands for.
+    #[must_use]
+    pub fn from_team<A: Into<String>>(mut self, team: &str, members: impl IntoIterator<Item = A>) -> Self {
+        self.who.add(Some(team), members);
+        self
+    }
+
+    /// This one may not decide, whatever else is said: whoever started the run, or wrote the change.
+    #[must_use]
+    pub fn not_from(mut self, actor: impl IntoInput<String>) -> Self {
+        self.not_from.push(actor.into_input());
+        self
+    }
+
+    /// How many have to say yes.
+    #[must_use]
+    pub fn quorum(mut self, voices: u32) -> Self {
+        self.quorum = voices;
+        self
+    }
+
+    /// How long there is to decide, from when the step begins. Then it is rejected, or what [`expired`](Self::expired)
+    /// says.
+    #[must_use]
+    pub fn expires(mut self, time: impl IntoInput<Duration>) -> Self {
+        self.expires = Some(time.into_input());
+        self
+    }
+
+    /// What it becomes when its time is over.
+    #[must_use]
+    pub fn expired(mut self, to: Expired) -> Self {
+        self.expired = to;
+        self
+    }
+
+    /// What has been heard by earlier entries; in the first one, what is shown is logged.
+    fn heard(&self, cx: &StepContext, shown: &Json) -> Result<Heard, StepError> {
+        if let Some(heard) = cx.last_checkpoint()? {
+            return Ok(heard);
+        }
+        cx.log(format_args!("to be approved by {}: {}", self.who, shown.as_str()));
+        let limit = self.expires.as_ref().map(|time| cx.get(time)).transpose()?;
+        Ok(Heard { until: limit.map(|limit| cx.now().plus(limit)), answers: 0, voices: Vec::new() })
+    }
+
+    /// The next answer; none when the time is over.
+    async fn next(&self, cx: &StepContext, heard: &Heard) -> Result<Option<Answer>, StepError> {
+        let wait = format!("answer-{}", heard.answers + 1);
+        let signal = cx.signal("approval").named(&wait);
+        match heard.until {
+            None => signal.saving(heard).await.map(Some),
+            Some(until) => signal.within(until.since(cx.now())).saving(heard).await,
+        }
+    }
+
+    /// Why somebody's answer does not count.
+    fn deaf_to(&self, excluded: &[String], heard: &Heard, answer: &Answer) -> Option<&'static str> {
+        let by = answer.by.as_str();
+        if excluded.iter().any(|actor| actor == by) {
+            Some("may not decide about this one")
+        } else if !self.who.includes(by) {
+            Some("is not among those who may decide")
+        } else if answer.approve && heard.voices.iter().any(|voice| voice.who == answer.by) {
+            Some("has said yes already")
+        } else {
+            None
+        }
+    }
+
+    fn time_over(&self, heard: &Heard) -> Result<(), StepError> {
+        let said = format!(
+            "{} of {} had said yes when the time to decide was over",
+            heard.voices.len(),
+            self.quorum
+        );
+        match self.expired {
+            Expired::Approve => Ok(()),
+            Expired::Reject => Err(StepError::rejected(said)),
+            Expired::Ask => Err(StepError::needs_operator(said)),
+        }
+    }
+}
+
+impl<T: Output> Step for Approval<T> {
+    const KIND: &'static str = "towpath.approval/v1";
+    const IN_DOUBT: InDoubt = InDoubt::NoEffect;
+    type Output = Approved<T>;
+
+    fn reads(&self) -> Reads {
+        let mut reads = Reads::none().and("value", &self.value);
+        if let Some(showing) = &self.showing {
+            reads = reads.and("showing", showing);
+        }
+        if let Some(expires) = &self.expires {
+            reads = reads.and("expires", expires);
+        }
+        self.not_from.iter().fold(reads, |reads, actor| reads.and("not_from", actor))
+    }
+
+    async fn run(&self, cx: &StepContext) -> Result<Approved<T>, StepError> {
+        let value = cx.get(&self.value)?;
+        let unstored = |e| StepError::permanent("what is shown cannot be json").because(e);
+        let shown = match &self.showing {
+            Some(shown) => cx.get(shown)?,
+            None => Json::of(&value).map_err(unstored)?,
+        };
+        let excluded: Vec<String> =
+            self.not_from.iter().map(|actor| cx.get(actor)).collect::<Result<_, _>>()?;
+        if self.who.at_most(&excluded).is_some_and(|voices| voices < self.quorum as usize) {
+            return Err(StepError::permanent(format!(
+                "{} have to say yes, and there are not as many who may: {}",
+                self.quorum, self.who
+            )));
+        }
+        let mut heard = self.heard(cx, &shown)?;
+        while heard.voices.len() < self.quorum as usize {
+            cx.progress(0, format_args!("{} of {} have said yes", heard.voices.len(), self.quorum));
+            let Some(answer) = self.next(cx, &heard).await? else {
+                self.time_over(&heard)?;
+                break;
+            };
+            heard.answers += 1;
+            if let Some(why) = self.deaf_to(&excluded, &heard, &answer) {
+                cx.log(format_args!("the answer of {} does not count: {} {why}", answer.by, answer.by));
+            } else if answer.approve {
+                heard.voices.push(Voice { who: answer.by, comment: answer.comment, at: answer.at });
+            } else {
+                let because =
+                    if answer.comment.is_empty() { String::new() } else { format!(": {}", answer.comment) };
+                return Err(StepError::rejected(format!("{} said no{because}", answer.by)));
+            }
+        }
+        let at = heard.voices.last().map_or_else(|| cx.now(), |voice| voice.at);
+        let digest = Digest::of(shown.as_str().as_bytes());
+        Ok(Approved::new(value, heard.voices, at).shown(Some(digest)))
+    }
+}
