@@ -57,7 +57,7 @@ impl Builder {
         Builder {
             store,
             clock: Arc::new(SystemClock),
-            steps: Steps::new(),
+            steps: towpath_step::builtin(),
             providers: Providers::new(),
             secrets: Arc::new(EnvSecrets),
             pipelines: Pipelines::default(),

@@ -1,16 +1,17 @@
 //! The engine as one entry of a body sees it.
 
 use crate::{
-    mailbox::{EntryNo, Mailbox, Msg},
+    mailbox::{EntryNo, Mailbox, Msg, RunNow},
+    preview::{self, Look},
     secrets,
     shared::Shared,
     side::Side,
-    values::{Output, Stored},
+    values::{self, Output, Stored},
 };
 use async_trait::async_trait;
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +19,7 @@ use std::{
 };
 use tokio::sync::{Notify, oneshot};
 use towpath_machine::Node;
-use towpath_model::{Attempt, Failure, Json, Name, StepId, Timestamp};
+use towpath_model::{Attempt, Failure, Json, Name, PlanPreview, StepId, Timestamp};
 use towpath_step::{
     Scrubber, SecretValue, StepError,
     host::{Host, WaitAsk, Waited},
@@ -39,7 +40,7 @@ impl Secrets {
         self.scrubber.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, value: &SecretValue) {
+    pub(crate) fn add(&self, value: &SecretValue) {
         self.scrubber().add(value);
         self.any.store(true, Ordering::Release);
     }
@@ -217,6 +218,24 @@ impl Host for BodyHost {
         let value = secrets::resolve(&*self.shared.secrets, name).await?;
         self.secrets.add(&value);
         Ok(value)
+    }
+
+    async fn preview(&self, steps: &[StepId]) -> Result<PlanPreview, StepError> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.mailbox.send(Msg::Outputs(reply));
+        let RunNow { plan, run, values, outputs } = Self::answer(answer).await?;
+        if let Some(stray) = steps.iter().find(|id| plan.plan.find(id).is_none()) {
+            return Err(StepError::permanent(format!(
+                "{stray} is no step of this plan: it cannot be previewed"
+            )));
+        }
+        let shown: BTreeSet<StepId> = steps.iter().cloned().collect();
+        let needed = preview::needed(&plan.plan, &shown);
+        let mut known = BTreeMap::new();
+        for (step, output) in outputs.into_iter().filter(|(step, _)| needed.contains(step)) {
+            known.insert(step, values::fetch(&*self.shared.store, &output).await?);
+        }
+        Ok(Look { shared: &self.shared, run, values: &values, plan: &plan, shown }.look(known).await)
     }
 
     fn log(&self, text: &str) {

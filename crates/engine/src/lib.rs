@@ -50,6 +50,7 @@ mod os_user;
 mod pipelines;
 mod plans;
 mod post;
+mod preview;
 mod quarantine;
 mod reconcile;
 mod run;

@@ -1,7 +1,9 @@
 //! What a driver is told.
 
-use crate::{body::End, values::Stored};
+use crate::{body::End, plans::Prepared, values::Stored};
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
+use towpath_model::{Json, Payload, RunId, StepId};
 use towpath_step::{StepError, host::WaitAsk, host::Waited};
 
 /// How a driver is reached.
@@ -15,6 +17,15 @@ pub(crate) type EntryNo = u64;
 /// Answer to a body's request.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StepError>>;
 
+/// Where a run stands, for a body that looks ahead.
+pub(crate) struct RunNow {
+    pub(crate) plan: Arc<Prepared>,
+    pub(crate) run: RunId,
+    pub(crate) values: Arc<BTreeMap<String, Json>>,
+    /// The outputs of the steps that are done.
+    pub(crate) outputs: Vec<(StepId, Payload)>,
+}
+
 /// What a driver is told.
 pub(crate) enum Msg {
     /// A body ended.
@@ -23,6 +34,8 @@ pub(crate) enum Msg {
     Checkpoint(EntryNo, Stored, Reply<()>),
     /// A body waits.
     Wait(EntryNo, WaitAsk, Option<Stored>, Reply<Waited>),
+    /// A body asks where the run stands.
+    Outputs(Reply<RunNow>),
     /// There is something in the inbox.
     Inbox,
     /// Something was written somewhere, perhaps into the inbox.

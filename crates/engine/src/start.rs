@@ -145,31 +145,43 @@ impl<Out: towpath_step::Output> IntoFuture for Start<Out> {
 }
 
 /// Everything that has to be right before a run may start.
+/// The plan made ready, when this engine has everything for it.
+pub(crate) fn prepare<Out: towpath_step::Output>(
+    shared: &Shared,
+    plan: &Plan<Out>,
+    operation: &'static str,
+) -> Result<Arc<Prepared>, EngineError> {
+    match prepared(shared, plan) {
+        (Some(prepared), problems) if problems.is_empty() => Ok(prepared),
+        (_, problems) => Err(EngineError::unfit(operation, problems).with("pipeline", plan.pipeline())),
+    }
+}
+
+/// The plan made ready, and everything that is wrong with it or missing for it.
+fn prepared<Out: towpath_step::Output>(
+    shared: &Shared,
+    plan: &Plan<Out>,
+) -> (Option<Arc<Prepared>>, Vec<String>) {
+    let prepared = match shared.plans.get(plan.pipeline_hash()) {
+        Some(known) => known,
+        None => match canonical::of(&**plan.record()) {
+            Ok(text) => match shared.plans.prepare(shared, plan.pipeline_hash(), plan.record(), text) {
+                Ok(prepared) => prepared,
+                Err(found) => return (None, found.0.iter().map(ToString::to_string).collect()),
+            },
+            Err(error) => return (None, vec![error.to_string()]),
+        },
+    };
+    let lacking = prepared.lacking();
+    (Some(prepared), lacking)
+}
+
 fn fit<Out: towpath_step::Output>(
     shared: &Shared,
     plan: &Plan<Out>,
     key: Result<RunKey, IdError>,
 ) -> Result<(Arc<Prepared>, RunKey), EngineError> {
-    let mut problems = Vec::new();
-    let prepared = match shared.plans.get(plan.pipeline_hash()) {
-        Some(known) => Some(known),
-        None => match canonical::of(&**plan.record()) {
-            Ok(text) => match shared.plans.prepare(shared, plan.pipeline_hash(), plan.record(), text) {
-                Ok(prepared) => Some(prepared),
-                Err(found) => {
-                    problems.extend(found.0.iter().map(ToString::to_string));
-                    None
-                }
-            },
-            Err(error) => {
-                problems.push(error.to_string());
-                None
-            }
-        },
-    };
-    if let Some(prepared) = &prepared {
-        problems.extend(prepared.lacking());
-    }
+    let (prepared, mut problems) = prepared(shared, plan);
     let key = key.map_err(|e| problems.push(e.to_string())).ok();
     match (prepared, key) {
         (Some(prepared), Some(key)) if problems.is_empty() => Ok((prepared, key)),

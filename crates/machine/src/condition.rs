@@ -57,6 +57,37 @@ impl RunState {
     }
 }
 
+/// Whether a condition holds, as far as its operands are known; `value` gives what stands at one, `None` when that is not
+/// known.
+pub fn holds(condition: &Condition, value: &impl Fn(&Operand) -> Option<Json>) -> Option<bool> {
+    let read = |operand: &Operand| Some(value(operand)?.read::<Value>().unwrap_or(Value::Null));
+    Some(match condition {
+        Condition::Is(a, b) => same(&read(a)?, &read(b)?),
+        Condition::Less(a, b) => order(&read(a)?, &read(b)?) == Some(Ordering::Less),
+        Condition::AtMost(a, b) => {
+            matches!(order(&read(a)?, &read(b)?), Some(Ordering::Less | Ordering::Equal))
+        }
+        Condition::All(all) => {
+            let parts: Vec<_> = all.iter().map(|c| holds(c, value)).collect();
+            // One that does not hold decides, whatever the others will be.
+            return if parts.contains(&Some(false)) {
+                Some(false)
+            } else {
+                parts.into_iter().try_fold(true, |_, p| p)
+            };
+        }
+        Condition::Any(all) => {
+            let parts: Vec<_> = all.iter().map(|c| holds(c, value)).collect();
+            return if parts.contains(&Some(true)) {
+                Some(true)
+            } else {
+                parts.into_iter().try_fold(false, |_, p| p)
+            };
+        }
+        Condition::Not(c) => !holds(c, value)?,
+    })
+}
+
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(_), Value::Number(_)) => order(a, b) == Some(Ordering::Equal),

@@ -40,6 +40,7 @@ mod work;
 
 pub use apply::{Corrupt, CorruptKind};
 pub use check::{Problem, Problems, check};
+pub use condition::holds;
 pub use explain::{Explanation, Mover, Wait};
 pub use io::{Action, BodyEnd, Decision, Input, Observation, UndoEnd};
 pub use jitter::full_jitter;

@@ -25,6 +25,7 @@ pub mod limits;
 mod listing;
 mod outcome;
 mod plan;
+mod preview;
 mod retry;
 #[cfg(test)]
 mod snapshot;
@@ -50,5 +51,6 @@ pub use outcome::{Aftermath, Outcome, Why};
 pub use plan::{
     InDoubt, Methods, PLAN_FORMAT, PlanRecord, Read, ReadMode, Role, Section, StepRecord, UndoPolicy,
 };
+pub use preview::{PlanPreview, StepPreview};
 pub use retry::RetryPolicy;
 pub use time::Timestamp;

@@ -88,6 +88,7 @@ pub fn provider(item: TokenStream) -> TokenStream {
 /// | `undo` | `Compensate` |
 /// | `before` | `Before` |
 /// | `preview` | `Preview` |
+/// | `foresee` | `Foresee` |
 /// | `claims` | `Claims` |
 /// | `declares` | `Declares` |
 ///

@@ -168,6 +168,13 @@ fn methods(krate: &Path, words: &Words) -> TokenStream {
             }
         }
     });
+    let foresee = words.foresee.then(|| {
+        quote! {
+            fn foresee(&self, #cx) -> #result<::core::option::Option<Self::Output>, #error> {
+                #krate::Foresee::foresee(self, cx)
+            }
+        }
+    });
     let before = words.before.then(|| {
         quote! {
             async fn before(&self, #cx) -> #result<#private::Json, #error> {
@@ -193,6 +200,6 @@ fn methods(krate: &Path, words: &Words) -> TokenStream {
         async fn run(&self, #cx) -> #result<Self::Output, #error> {
             #krate::Body::run(self, cx).await
         }
-        #preview #before #observe #compensate
+        #foresee #preview #before #observe #compensate
     }
 }

@@ -104,6 +104,21 @@ pub trait Before {
     fn before(&self, cx: &StepContext) -> impl Future<Output = Result<Self::Image, StepError>> + Send;
 }
 
+/// What a struct step will give if all goes well: the word `foresee`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says `foresee` and cannot",
+    label = "no `impl Foresee`",
+    note = "write `impl Foresee for {Self}`, or take the word out"
+)]
+pub trait Foresee: Body {
+    /// Its output as far as it is known before it runs: for the preview of steps that read it. Changes nothing and asks
+    /// nobody.
+    ///
+    /// # Errors
+    /// When an input cannot be read.
+    fn foresee(&self, cx: &StepContext) -> Result<Option<Self::Output>, StepError>;
+}
+
 /// What a plan holds of a struct step that can tell better than its kind: the word `declares`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` says `declares` and does not",

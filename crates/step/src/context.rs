@@ -17,7 +17,7 @@ use std::{
     fmt::{self, Display},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use towpath_model::{Attempt, Json, Key, RunId, StepId, Timestamp};
+use towpath_model::{Attempt, Json, Key, PlanPreview, RunId, StepId, Timestamp};
 
 /// What the body of a step sees of the engine: its inputs, providers, keys, checkpoints and durable waits.
 ///
@@ -158,6 +158,19 @@ impl StepContext {
         async move {
             let _call = self.begin("secret")?;
             self.host.secret(&name).await
+        }
+    }
+
+    /// What these steps of the run's plan would change, from where the run and the world stand now.
+    ///
+    /// # Errors
+    /// Permanent, when the steps are none of the plan, or the body waits elsewhere at this moment. A step that cannot tell
+    /// is no error: the preview says so.
+    pub fn preview(&self, steps: &[StepId]) -> impl Future<Output = Result<PlanPreview, StepError>> + Send {
+        let steps = steps.to_vec();
+        async move {
+            let _call = self.begin("preview")?;
+            self.host.preview(&steps).await
         }
     }
 

@@ -15,6 +15,12 @@ pub trait ErasedStep: Send + Sync {
     /// The providers that it asks for.
     fn needs_erased(&self) -> Vec<Need>;
 
+    /// What it will give if all goes well, as far as that is known.
+    ///
+    /// # Errors
+    /// When an input cannot be read.
+    fn foresee_erased(&self, cx: &StepContext) -> Result<Option<Json>, StepError>;
+
     /// Tells what an attempt would change.
     async fn preview_erased(&self, cx: &StepContext) -> Result<Vec<Change>, StepError>;
 
@@ -132,6 +138,10 @@ impl<T> Undo<T> {
 impl<S: Step> ErasedStep for S {
     fn needs_erased(&self) -> Vec<Need> {
         self.needs_here()
+    }
+
+    fn foresee_erased(&self, cx: &StepContext) -> Result<Option<Json>, StepError> {
+        self.foresee(cx)?.map(|output| encode(&output, "the output")).transpose()
     }
 
     async fn preview_erased(&self, cx: &StepContext) -> Result<Vec<Change>, StepError> {

@@ -3,7 +3,7 @@
 use crate::{Providers, SecretValue, StepError};
 use async_trait::async_trait;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use towpath_model::{Attempt, Json, KeyPhase, Name, RunId, StepId, Timestamp};
+use towpath_model::{Attempt, Json, KeyPhase, Name, PlanPreview, RunId, StepId, Timestamp};
 
 /// Everything about one entry of a body that is known when it begins.
 #[derive(Clone, Debug)]
@@ -73,6 +73,15 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// When nobody knows it.
     async fn secret(&self, name: &str) -> Result<SecretValue, StepError>;
+
+    /// Tells what these steps of the run's plan would change, from where the run and the world stand now.
+    ///
+    /// # Errors
+    /// When this host knows no plan, or the steps are none of it.
+    async fn preview(&self, steps: &[StepId]) -> Result<PlanPreview, StepError> {
+        let _ = steps;
+        Err(StepError::permanent("there is no plan here whose steps could be previewed"))
+    }
 
     /// Adds lines to the step's log.
     fn log(&self, text: &str);

@@ -81,13 +81,14 @@ pub mod host;
 mod input;
 mod output;
 mod pipeline;
+mod preview;
 mod providers;
 mod scrub;
 mod secret;
 mod step;
 mod steps;
 
-pub use body::{Before, Body, Claims, Compensate, Declares, Observe, Preview};
+pub use body::{Before, Body, Claims, Compensate, Declares, Foresee, Observe, Preview};
 pub use context::{Signal, SignalWithin, Sleep, StepContext};
 pub use environment::{Claim, Environment};
 pub use erased::{ErasedStep, Observed, Undo, UndoEnded};
@@ -99,6 +100,8 @@ pub use output::Output;
 pub use pipeline::{
     Draft, EachOutput, ItemName, ParamValue, Params, Pipeline, Plan, PlanErrors, PlanProblem,
 };
+#[doc(hidden)]
+pub use preview::builtin;
 pub use providers::{Need, Offers, Provider, Providers};
 pub use scrub::Scrubber;
 pub use secret::{SecretRef, SecretValue};

@@ -8,6 +8,7 @@ mod nest;
 mod params;
 mod plan;
 mod problem;
+mod shown;
 mod state;
 mod within;
 

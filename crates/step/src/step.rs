@@ -94,6 +94,16 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
         }
     }
 
+    /// What it will give if all goes well, as far as that is known: for the preview of steps that read it. Changes nothing
+    /// and asks nobody.
+    ///
+    /// # Errors
+    /// When an input cannot be read.
+    fn foresee(&self, cx: &StepContext) -> Result<Option<Self::Output>, StepError> {
+        let _ = cx;
+        Ok(None)
+    }
+
     /// Tells what an attempt would change. Changes nothing.
     ///
     /// It is called before a run, when nothing but the values of the parameters is known, and at an approval, when some

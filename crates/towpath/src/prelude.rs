@@ -1,12 +1,12 @@
 //! What nearly every user of the library needs: `use towpath::prelude::*`.
 
 pub use towpath_engine::{Engine, Run, Settled, Until};
-pub use towpath_model::{Change, RetryPolicy, RunKey};
+pub use towpath_model::{Change, PlanPreview, RetryPolicy, RunKey};
 pub use towpath_step::__private::derive::Step;
 pub use towpath_step::{
-    Approved, Before, Body, Compensate, Condition, Environment, Handle, Input, IntoInput, Observe, Observed,
-    Output, Params, Pipeline, Plan, PlanErrors, Preview, Provider, SecretRef, StepContext, StepError, Steps,
-    Undo, Verified, params, step, steps, text,
+    Approved, Before, Body, Compensate, Condition, Environment, Foresee, Handle, Input, IntoInput, Observe,
+    Observed, Output, Params, Pipeline, Plan, PlanErrors, Preview, Provider, SecretRef, StepContext,
+    StepError, Steps, Undo, Verified, params, step, steps, text,
 };
 #[cfg(feature = "stock")]
 pub use towpath_steps as stock;

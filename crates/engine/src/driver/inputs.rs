@@ -8,12 +8,12 @@ use crate::{
     body::{self, End, What},
     config::{ENTRIES_PAGE, INBOX_LEAST},
     host,
-    mailbox::{EntryNo, Msg, Reply},
+    mailbox::{EntryNo, Msg, Reply, RunNow},
     time::Backoff,
     values::Stored,
 };
 use tokio::time::Instant;
-use towpath_machine::{BodyEnd, Input, RunState};
+use towpath_machine::{BodyEnd, Input, Ix, RunState, StepState};
 use towpath_model::{
     Ended, Entry, Event, Failure, FailureKind, Message, Name, Payload, Status, Verb, VerbAnswered,
 };
@@ -45,6 +45,8 @@ impl Driver {
             Msg::End(no, end) => self.body_ended(no, end, draft),
             Msg::Checkpoint(no, value, reply) => self.checkpoint(no, value, reply, draft),
             Msg::Wait(no, ask, saved, reply) => self.wait(no, ask, saved, reply, draft),
+            // A body that was dropped needs no answer.
+            Msg::Outputs(reply) => drop(reply.send(Ok(self.run_now()))),
             Msg::Inbox => self.inbox = true,
             // Somebody else writes all the time: this run looks now and then.
             Msg::Look => {
@@ -53,6 +55,17 @@ impl Driver {
             Msg::Side => self.flushes.told(),
             Msg::Drain { grace } => self.drain(grace),
         }
+    }
+
+    fn run_now(&self) -> RunNow {
+        let done = (0..self.plan.plan.len() as Ix).filter_map(|ix| match self.state.node(ix).state() {
+            StepState::Done { output, unreadable: None, .. } => {
+                Some((self.plan.plan.step(ix).id.clone(), output.clone()))
+            }
+            _ => None,
+        });
+        let (plan, run, values) = (self.plan.clone(), self.slot.run, self.state.values().clone());
+        RunNow { plan, run, values, outputs: done.collect() }
     }
 
     /// Has the machine take something, and drafts what it makes of it.

@@ -13,6 +13,7 @@ mod faults;
 mod follow;
 mod inbox;
 mod pipelines;
+mod preview;
 mod quarantine;
 mod runs;
 mod secrets;

@@ -15,7 +15,7 @@ const EXAMPLE: &str =
     "give the step a kind, stable and versioned, for plans store it: #[kind(\"shop.smoke/v1\", no_effect)]";
 const IN_DOUBT: &str = "say what to do when a crash leaves open whether this step took effect: `no_effect` (it changes nothing \
      outside), `idempotent` (its effects carry keys), `observe` (look at the world, with `impl Observe`), or `ask_operator`";
-const WORDS: &str = "want `undo`, `before`, `preview`, `claims`, `declares`, `keep`, `ask_undo`, `needs(name: dyn Trait, …)` or `local`";
+const WORDS: &str = "want `undo`, `before`, `preview`, `foresee`, `claims`, `declares`, `keep`, `ask_undo`, `needs(name: dyn Trait, …)` or `local`";
 
 /// What stands in `#[kind(…)]`.
 pub(super) struct Words {
@@ -29,6 +29,7 @@ pub(super) struct Words {
     pub(super) before: bool,
     pub(super) preview: bool,
     pub(super) claims: bool,
+    pub(super) foresee: bool,
     pub(super) declares: bool,
 }
 
@@ -82,6 +83,7 @@ impl Words {
             "before" => self.before = true,
             "preview" => self.preview = true,
             "declares" => self.declares = true,
+            "foresee" => self.foresee = true,
             "claims" => self.claims = true,
             "local" => self.local = true,
             "keep" => self.policy = Policy::Keep,
@@ -114,6 +116,7 @@ impl Parse for Words {
             before: false,
             preview: false,
             claims: false,
+            foresee: false,
             declares: false,
         };
         let mut doubt = None;

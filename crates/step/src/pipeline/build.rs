@@ -1,6 +1,6 @@
 //! Freezing a draft.
 
-use super::{Pipeline, PlanErrors, PlanProblem, State, guard, plan::Frozen};
+use super::{Pipeline, PlanErrors, PlanProblem, State, guard, plan::Frozen, shown};
 use crate::Output;
 use std::{collections::BTreeMap, sync::Arc};
 use towpath_model::{Json, PLAN_FORMAT, PipelineName, PlanRecord, canonical, limits};
@@ -12,7 +12,8 @@ pub(super) fn build<Out: Output>(state: &State) -> Result<Pipeline<Out>, PlanErr
         PipelineName::new("unnamed").expect("a constant name keeps the rule")
     });
     problems.extend(state.problems.iter().cloned());
-    let record = record(state, name);
+    let mut record = record(state, name);
+    problems.extend(shown::complete(&mut record));
     problems.extend(structure(&record));
     problems.extend(guard::problems(&state.steps));
     let text = canonical::of(&record).unwrap_or_else(|whole| {

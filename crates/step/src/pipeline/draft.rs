@@ -5,12 +5,13 @@ use super::{
     state::{Detail, Param, Placed},
 };
 use crate::{
-    Handle, Output, Step,
+    Environment, Handle, Output, Step,
     handle::{Owner, Shared},
     input::{ParamPlace, Place, Reference},
+    preview::PreviewOf,
 };
 use std::{marker::PhantomData, time::Duration};
-use towpath_model::Section;
+use towpath_model::{PlanPreview, Section};
 
 /// A pipeline while it is being written: made by [`Pipeline::new`], frozen by [`build`](Draft::build).
 ///
@@ -49,6 +50,14 @@ impl<Out: Output> Draft<Out> {
     /// Places a step that runs at the end, whatever happened. It is never undone itself.
     pub fn finally<S: Step>(&self, id: &str, step: S) -> Handle<S::Output> {
         self.place(id, step, Section::Finally)
+    }
+
+    /// Places a step that shows what every later step would change that goes into an environment: for an approval to show.
+    ///
+    /// "Later" are the steps that wait for it, such as those behind the approval that shows it. It looks when everything
+    /// that those steps need is there, as far as that does not wait for the preview itself. Nothing is changed.
+    pub fn preview_of(&self, id: &str, environment: &Environment) -> Handle<PlanPreview> {
+        self.place(id, PreviewOf::shown(environment.name(), Vec::new()), Section::Main)
     }
 
     fn place<S: Step>(&self, id: &str, step: S, section: Section) -> Handle<S::Output> {
