@@ -231,7 +231,7 @@ fn a_text_of_two_pipelines_is_reported() {
     p.step("host", host::of(text!("{mine}{other}")));
     let errors = p.build().unwrap_err().to_string();
     assert!(errors.contains("its input `name` is"), "{errors}");
-    assert!(errors.contains("p or q"), "{errors}");
+    assert!(errors.contains("another pipeline, \"q\""), "{errors}");
 }
 
 #[test]
