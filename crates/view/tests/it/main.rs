@@ -3,5 +3,6 @@
 
 mod common;
 mod diffs;
+mod estimates;
 mod lints;
 mod pictures;
