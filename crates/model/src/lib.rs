@@ -27,6 +27,7 @@ mod outcome;
 mod plan;
 mod preview;
 mod retry;
+mod saved;
 #[cfg(test)]
 mod snapshot;
 mod time;
@@ -53,4 +54,5 @@ pub use plan::{
 };
 pub use preview::{PlanPreview, StepPreview};
 pub use retry::RetryPolicy;
+pub use saved::{SAVED_PLAN_FORMAT, SavedPlan, SavedPlanError};
 pub use time::Timestamp;

@@ -56,7 +56,7 @@
 //!
 //! # What this crate does not do
 //!
-//! It runs nothing: it has no clock, no async runtime and no I/O. An engine gives a body its context through [`host`], and
+//! It runs nothing: it has no clock, no async runtime and no I/O but for [the file of a plan](Plan::save). An engine gives a body its context through [`host`], and
 //! finds the step behind a stored kind in [`Steps`], which knows what it was given and nothing else.
 //!
 //! # Crates of steps
@@ -98,7 +98,8 @@ pub use handle::{Condition, Handle, Ordered};
 pub use input::{Input, IntoInput, Reads, Text, TextPart};
 pub use output::Output;
 pub use pipeline::{
-    Draft, EachOutput, ItemName, ParamValue, Params, Pipeline, Plan, PlanErrors, PlanProblem,
+    Draft, EachOutput, ItemName, ParamValue, Params, Pipeline, Plan, PlanErrors, PlanFileError,
+    PlanFileErrorKind, PlanProblem,
 };
 #[doc(hidden)]
 pub use preview::builtin;

@@ -8,6 +8,7 @@ mod nest;
 mod params;
 mod plan;
 mod problem;
+mod saved;
 mod shown;
 mod state;
 mod within;
@@ -17,6 +18,7 @@ pub use params::ParamValue;
 pub use params::Params;
 pub use plan::{Pipeline, Plan};
 pub use problem::{PlanErrors, PlanProblem};
+pub use saved::{PlanFileError, PlanFileErrorKind};
 pub(crate) use state::State;
 pub use within::{EachOutput, ItemName};
 

@@ -15,6 +15,9 @@ pub(crate) fn of(step: &StepRecord) -> Vec<(Tone, String)> {
     } else if nature::is_gate(step) {
         all.push((Tone::Needs, "gate".into()));
     }
+    if let Some(environment) = &step.environment {
+        all.push((Tone::Strong, format!("in {}", words::clean(environment.as_str()))));
+    }
     if !step.locks.is_empty() {
         let names: Vec<String> = step.locks.iter().map(|lock| words::clean(lock.as_str())).collect();
         all.push((Tone::Plain, format!("holds {}", names.join(", "))));

@@ -198,6 +198,16 @@ pub struct Plan<Out: Output = ()> {
 }
 
 impl<Out: Output> Plan<Out> {
+    /// A plan that was frozen before, with the hashes that it has.
+    pub(super) fn thawed(
+        record: Arc<PlanRecord>,
+        values: BTreeMap<String, Json>,
+        hash: Digest,
+        pipeline_hash: Digest,
+    ) -> Self {
+        Plan { record, values: Arc::new(values), hash, pipeline_hash, output: PhantomData }
+    }
+
     /// The pipeline's name.
     pub fn pipeline(&self) -> &str {
         self.record.pipeline.as_str()
