@@ -84,7 +84,8 @@ pub(crate) fn is_production(environment: &str) -> bool {
 
 /// The environments that it goes into: by its record, by a lock, or in a field of that name.
 pub(crate) fn environments(step: &StepRecord) -> Vec<String> {
-    let mut found: Vec<String> = step.locks.iter().chain(&step.environment).map(|name| name.to_string()).collect();
+    let mut found: Vec<String> =
+        step.locks.iter().chain(&step.environment).map(|name| name.to_string()).collect();
     for field in fields::of(step) {
         let is_named = says(&field.path.replace('.', "-"), &["environment", "env"]);
         match field.source {

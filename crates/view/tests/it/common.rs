@@ -92,7 +92,7 @@ fn any_step(at: usize, depth: usize) -> impl Strategy<Value = StepRecord> {
         vec((0..at.max(1), read()), 0..4),
         vec(0..at.max(1), 0..3),
         option::of(condition(at)),
-        vec("[a-z<&\"部]{1,8}", 0..2),
+        (vec("[a-z<&\"部]{1,8}", 0..2), option::of("[a-z<&\"部]{1,8}")),
     );
     let policies = (
         select(vec![InDoubt::NoEffect, InDoubt::Idempotent, InDoubt::Observe, InDoubt::AskOperator]),
@@ -113,7 +113,7 @@ fn any_step(at: usize, depth: usize) -> impl Strategy<Value = StepRecord> {
         prop_oneof![6 => Just(Role::Step), 1 => each].boxed()
     };
     (edges, policies, fields, role).prop_map(
-        move |((reads, after, when, locks), (in_doubt, undo, flags, limit), with, role)| {
+        move |((reads, after, when, (locks, environment)), (in_doubt, undo, flags, limit), with, role)| {
             let mut step = step(&format!("s{at}"), "demo.step/v1");
             if at > 0 {
                 step.reads =
@@ -121,6 +121,7 @@ fn any_step(at: usize, depth: usize) -> impl Strategy<Value = StepRecord> {
                 step.after = after.into_iter().map(|i| id(&format!("s{i}"))).collect();
             }
             step.when = when;
+            step.environment = environment.map(|name| Name::new(&name).unwrap());
             step.locks = locks.iter().map(|lock| Name::new(lock).unwrap()).collect();
             (step.in_doubt, step.undo) = (in_doubt, undo);
             (step.methods.compensate, step.methods.observe) = (flags[0], flags[1]);

@@ -23,9 +23,7 @@ fn what_was_added_changed_and_removed_is_told() {
     canary.kind = Kind::new("shop.canary/v2").unwrap();
     canary.undo = UndoPolicy::Ask;
     canary.retry.attempts_max = 2;
-    canary.with = json(
-        r#"{"environment":{"value":"production"},"image":{"from":{"step":"build","path":"/signed"}},"weights":{"value":[10,50]}}"#,
-    );
+    canary.with = json(r#"{"image":{"from":{"step":"build","path":"/signed"}},"weights":{"value":[10,50]}}"#);
     let mut lint = step("lint", "shop.lint/v1");
     lint.with = json(r#"{"url":{"text":["https://",{"from":{"step":"build","path":"/host"}},"/x"]}}"#);
     lint.reads = vec![Read { step: id("build"), mode: ReadMode::OrNone }];

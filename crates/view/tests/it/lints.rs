@@ -62,6 +62,8 @@ fn ungated_production_is_found() {
         Some("x"),
         &one(edit(step("x", "demo.x/v1"), |s| s.locks = vec![Name::new("production").unwrap()])),
     );
+    let named = edit(step("x", "demo.x/v1"), |s| s.environment = Some(Name::new("production").unwrap()));
+    finds("ungated-production", Some("x"), &one(named));
     // The gate is there, and beside it.
     finds("ungated-production", Some("deploy"), &record(vec![approve(), deploy()]));
     finds_not(
