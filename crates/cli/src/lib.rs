@@ -12,6 +12,7 @@ mod find;
 #[cfg(test)]
 mod fixture;
 mod ids;
+mod init;
 mod journal;
 mod launch;
 mod open;
