@@ -1,4 +1,4 @@
-//! For every event of six sample plans: a real child process is killed with SIGKILL just before and just after the
+//! For every event of the sample plans, and of their items: a real child process is killed with SIGKILL just before and just after the
 //! append of that event, also during unwinding; a new process takes over; and the ledger, a process of its own, shows
 //! that nothing was lost, doubled or leaked.
 
@@ -15,11 +15,12 @@ use std::{
 use towpath::model::{
     Actor, Chain, Event, EventKind, Json, Message, Name, NewEntry, RunId, Seq, StepId, Verb,
 };
+use towpath::store::{Filter, Level, Page};
 use towpath_testkit::{Aim, Side};
 use towpath_tests::crash::{
     child::open,
     ledger::{Ask, ask, doubled, lines_of},
-    plans::{NAMES, effects, steps},
+    plans::{FOR_EACH, NAMES, REGIONS, effects, steps},
 };
 
 const CHILD: &str = env!("CARGO_BIN_EXE_crash-child");
@@ -59,11 +60,12 @@ struct Driver {
 }
 
 impl Driver {
-    fn start(db: &Path, plan: &str, ledger: &Ledger, aim: Option<Aim>) -> Self {
+    fn start(db: &Path, plan: &str, ledger: &Ledger, aim: Option<Aim>, item: Option<u64>) -> Self {
         let mut command = Command::new(CHILD);
         command.arg("drive").arg(db).arg(plan).arg(ledger.port.to_string());
         if let Some(aim) = aim {
             command.arg(aim.seq.to_string()).arg(aim.side.to_string());
+            command.args(item.map(|item| item.to_string()));
         }
         let mut child = command.stdout(Stdio::piped()).spawn().expect("start a child");
         let told = BufReader::new(child.stdout.take().expect("piped"));
@@ -95,8 +97,8 @@ enum End {
 
 /// Lets a child drive the run, doing what people have to do, until it settles or stands where it was aimed; then it is
 /// killed.
-fn live(case: &str, db: &Path, plan: &str, ledger: &Ledger, aim: Option<Aim>) -> End {
-    let mut driver = Driver::start(db, plan, ledger, aim);
+fn live(case: &str, db: &Path, plan: &str, ledger: &Ledger, aim: Option<Aim>, item: Option<u64>) -> End {
+    let mut driver = Driver::start(db, plan, ledger, aim, item);
     let mut run: Option<RunId> = None;
     while let Some(told) = driver.hear() {
         match told.split_once(' ').unwrap_or((&told, "")) {
@@ -165,11 +167,24 @@ fn journal(db: &Path, run: RunId) -> Vec<Event> {
 fn find_run(db: &Path) -> Option<RunId> {
     block_on(async {
         let store = open(db).unwrap();
-        let page = towpath::store::Page { after: None, limit: 2 };
-        let rows = store.list(&Default::default(), page).await.unwrap();
+        let page = Page { after: None, limit: 2 };
+        let filter = Filter { level: Level::Top, ..Filter::default() };
+        let rows = store.list(&filter, page).await.unwrap();
         assert!(rows.len() < 2, "one key makes one run");
         rows.first().map(|row| row.run)
     })
+}
+
+/// The runs that are items of this one, in the order of the list.
+fn items(db: &Path, run: RunId) -> Vec<RunId> {
+    let step = StepId::new(FOR_EACH).unwrap();
+    let of = |index| RunId::of_item(run, &step, index, 1);
+    let filter = Filter { level: Level::ItemsOf(run), ..Filter::default() };
+    let page = Page { after: None, limit: 100 };
+    let rows = block_on(async { open(db).unwrap().list(&filter, page).await.unwrap() });
+    let known: Vec<RunId> = (0..rows.len() as u64).map(of).collect();
+    assert!(rows.iter().all(|row| known.contains(&row.run)), "an item ran twice");
+    known
 }
 
 fn only_run(db: &Path) -> RunId {
@@ -178,26 +193,59 @@ fn only_run(db: &Path) -> RunId {
 
 /// Everything that must hold of a settled run.
 fn check(case: &str, plan: &str, db: &Path, ledger: &Ledger, outcome: &str) {
-    let want = if plan == "unwind" { "compensated" } else { "succeeded" };
+    let want = if unwinds(plan) { "compensated" } else { "succeeded" };
     assert_eq!(outcome, want, "{case}");
     let run = only_run(db);
-    let lines = lines_of(&ledger.file, &run.to_string()).expect("read the ledger");
+    let items = items(db, run);
+    let of = |run: &RunId| lines_of(&ledger.file, &run.to_string()).expect("read the ledger");
+    let lines: Vec<_> = std::iter::once(&run).chain(&items).flat_map(of).collect();
     assert_eq!(doubled(&lines), Vec::<String>::new(), "{case}: doubled");
     let mut wrote: Vec<_> =
-        lines.iter().map(|l| (l.step.as_str(), l.phase.as_str(), l.effect.as_str())).collect();
+        lines.iter().map(|l| (l.step.clone(), l.phase.as_str(), l.effect.as_str())).collect();
     wrote.sort_unstable();
     assert_eq!(wrote, all_effects(plan), "{case}: lost, or leaked");
     check_journal(case, plan, &journal(db, run));
+    for (item, region) in items.iter().zip(REGIONS) {
+        check_item(case, plan, region, &journal(db, *item));
+    }
 }
 
-/// The effects of a plan that came to its end: every step's, and when it is undone, their undoing.
-fn all_effects(plan: &str) -> Vec<(&'static str, &'static str, &'static str)> {
-    let work =
-        steps(plan).iter().flat_map(|step| effects(plan, step).iter().map(|effect| (*step, "run", *effect)));
-    let undo = work.clone().map(|(step, _, effect)| (step, "undo", effect)).filter(|_| plan == "unwind");
-    let mut all: Vec<_> = work.chain(undo).collect();
-    all.sort_unstable();
-    all
+/// Whether a plan fails, and is undone.
+fn unwinds(plan: &str) -> bool {
+    matches!(plan, "unwind" | "ends" | "items-unwind")
+}
+
+/// What the journal of an item has to say.
+fn check_item(case: &str, plan: &str, region: &str, events: &[Event]) {
+    let of = |kind| events.iter().filter(|e| e.kind() == kind).count();
+    let (fails, undone) = (unwinds(plan) && region == "c", unwinds(plan));
+    assert_eq!(of(EventKind::StepDone), if fails { 2 } else { 3 }, "{case}: what item {region} has done");
+    // One that had succeeded settles once more when it is undone.
+    let settled = if undone && !fails { 2 } else { 1 };
+    assert_eq!(of(EventKind::RunSettled), settled, "{case}: how often item {region} settles");
+    assert_eq!(of(EventKind::CompensationDone), if undone { 2 } else { 0 }, "{case}: item {region}");
+}
+
+/// The effects of a plan that came to its end: every step's, and when it is undone, their undoing. What is done at the
+/// end of a failed run is not undone.
+fn all_effects(plan: &str) -> Vec<(String, &'static str, &'static str)> {
+    let own = steps(plan).iter().map(|step| ((*step).to_owned(), effects(plan, step)));
+    let in_item = |region: &str| {
+        let path = |step: &str| format!("{FOR_EACH}[{region}]/{step}");
+        ["apply", "book"].map(|step| (path(step), effects(plan, step)))
+    };
+    let regions: &[&str] = if steps(plan).contains(&FOR_EACH) { &REGIONS } else { &[] };
+    let all = own.chain(regions.iter().flat_map(|region| in_item(region)));
+    let mut lines = Vec::new();
+    for (step, effects) in all {
+        let undone = unwinds(plan) && !matches!(step.as_str(), "note" | "tidy");
+        for effect in effects {
+            lines.push((step.clone(), "run", *effect));
+            lines.extend(undone.then(|| (step.clone(), "undo", *effect)));
+        }
+    }
+    lines.sort_unstable();
+    lines
 }
 
 /// What the journal itself has to say: every step is done once, every wait begins once and ends once, and the run settles
@@ -211,7 +259,8 @@ fn check_journal(case: &str, plan: &str, events: &[Event]) {
         })
         .collect();
     done.sort_unstable();
-    let mut want: Vec<_> = steps(plan).iter().copied().filter(|step| *step != "bad").collect();
+    let fails = if plan == "items-unwind" { FOR_EACH } else { "bad" };
+    let mut want: Vec<_> = steps(plan).iter().copied().filter(|step| *step != fails).collect();
     want.sort_unstable();
     assert_eq!(done, want, "{case}: what is done");
     let begun: Vec<_> = events
@@ -239,29 +288,40 @@ fn check_journal(case: &str, plan: &str, events: &[Event]) {
     assert_eq!(settled, 1, "{case}: a run settles once");
 }
 
-/// Runs one case: killed at `aim`, then taken over and brought to its end. Gives the number of events.
-fn case(plan: &str, aim: Option<Aim>, ledger: &Ledger) -> u64 {
-    let name = aim.map_or_else(|| format!("{plan}, not killed"), |aim| format!("{plan}, killed {aim}"));
+/// Runs one case: killed at `aim`, then taken over and brought to its end. Gives the number of events of the run and of its
+/// items.
+fn case(plan: &str, at: Option<(Option<u64>, Aim)>, ledger: &Ledger) -> Vec<u64> {
+    let name = match at {
+        None => format!("{plan}, not killed"),
+        Some((None, aim)) => format!("{plan}, killed {aim}"),
+        Some((Some(item), aim)) => format!("{plan}, killed {aim} of item {item}"),
+    };
     let folder = tempfile::tempdir().expect("a folder");
     let db = folder.path().join("journal.db");
-    if aim.is_some() {
-        let end = live(&name, &db, plan, ledger, aim);
+    if let Some((item, aim)) = at {
+        let end = live(&name, &db, plan, ledger, Some(aim), item);
         assert_eq!(end, End::Killed, "{name}: the kill missed its aim");
     }
-    let End::Settled(outcome) = live(&name, &db, plan, ledger, None) else { unreachable!("it has no aim") };
+    let End::Settled(outcome) = live(&name, &db, plan, ledger, None, None) else {
+        unreachable!("it has no aim")
+    };
     check(&name, plan, &db, ledger, &outcome);
-    entry_number(&db, only_run(&db))
+    let run = only_run(&db);
+    std::iter::once(run).chain(items(&db, run)).map(|run| entry_number(&db, run)).collect()
 }
 
-/// Every event of one plan, on both sides, on two threads.
+/// Every event of one plan and of its items, on both sides, on two threads.
 fn kill_everywhere(plan: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let ledger = Ledger::start(folder.path());
     let started = Instant::now();
     let events = case(plan, None, &ledger);
-    let aims: Vec<Aim> = (1..=events)
-        .flat_map(|seq| [Side::Before, Side::After].map(|side| Aim { seq: Seq(seq), side }))
-        .collect();
+    let journals = std::iter::once(None).chain((0..).map(Some)).zip(&events);
+    let at = |(item, events): (Option<u64>, &u64)| {
+        let sides = |seq| [Side::Before, Side::After].map(|side| (item, Aim { seq: Seq(seq), side }));
+        (1..=*events).flat_map(sides).collect::<Vec<_>>()
+    };
+    let aims: Vec<(Option<u64>, Aim)> = journals.flat_map(at).collect();
     let todo = Mutex::new(aims.clone());
     let hit = Mutex::new(BTreeSet::new());
     std::thread::scope(|scope| {
@@ -279,7 +339,7 @@ fn kill_everywhere(plan: &str) {
     assert_eq!(hit, aims.iter().copied().collect(), "every event was killed at, on both sides");
     let took = started.elapsed();
     assert!(took < Duration::from_secs(300), "{plan}: {} kills took {took:?}", hit.len());
-    eprintln!("{plan}: {events} events, {} kills, nothing lost, doubled or leaked, {took:.1?}", hit.len());
+    eprintln!("{plan}: {events:?} events, {} kills, nothing lost, doubled or leaked, {took:.1?}", hit.len());
 }
 
 /// One life after the other, each killed soon after it took over, until the run settles. Taking over appends by itself (a
@@ -292,7 +352,7 @@ fn kill_life_after_life(plan: &str) {
     for (life, (ahead, side)) in aims.into_iter().cycle().take(200).enumerate() {
         let aim = Aim { seq: Seq(events + ahead), side };
         let name = format!("{plan}, life {life}, killed {aim}");
-        if let End::Settled(outcome) = live(&name, &db, plan, &ledger, Some(aim)) {
+        if let End::Settled(outcome) = live(&name, &db, plan, &ledger, Some(aim), None) {
             check(&name, plan, &db, &ledger, &outcome);
             eprintln!("{plan}: {life} lives were killed, nothing lost, doubled or leaked");
             return;
@@ -315,8 +375,8 @@ fn crash_proof_finds_a_step_that_lies() {
     let (ledger, db) = (Ledger::start(folder.path()), folder.path().join("journal.db"));
     // Event 3 says that the step is done: killed before it, the effect is there and the journal does not say so.
     let aim = Aim { seq: Seq(3), side: Side::Before };
-    assert_eq!(live("liar", &db, "liar", &ledger, Some(aim)), End::Killed);
-    assert_eq!(live("liar", &db, "liar", &ledger, None), End::Settled("succeeded".into()));
+    assert_eq!(live("liar", &db, "liar", &ledger, Some(aim), None), End::Killed);
+    assert_eq!(live("liar", &db, "liar", &ledger, None, None), End::Settled("succeeded".into()));
     let lines = lines_of(&ledger.file, &only_run(&db).to_string()).expect("read the ledger");
     assert_eq!(doubled(&lines), ["lie run order (2 times)"]);
 }
@@ -337,4 +397,8 @@ plans! {
     crash_at_every_event_of_an_approval "approval";
     crash_at_every_event_in_doubt "doubt";
     crash_at_every_event_of_unwinding "unwind";
+    crash_at_every_event_of_last_steps "ends";
+    crash_at_every_event_of_pipelines_within_a_pipeline "within";
+    crash_at_every_event_of_items "items";
+    crash_at_every_event_of_items_that_unwind "items-unwind";
 }

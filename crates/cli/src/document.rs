@@ -58,6 +58,26 @@ struct Step<'a> {
     progress: Option<Progress<'a>>,
     undo_policy: UndoPolicy,
     undo: Option<Undo<'a>>,
+    items: Option<Items<'a>>,
+}
+
+/// The items of a `for_each`.
+#[derive(Serialize)]
+struct Items<'a> {
+    count: u64,
+    done: u64,
+    open: usize,
+    /// The first of those that have begun.
+    first: Vec<Item<'a>>,
+}
+
+/// An item.
+#[derive(Serialize)]
+struct Item<'a> {
+    key: Option<&'a str>,
+    run: String,
+    status: Option<Status>,
+    outcome: Option<&'static str>,
 }
 
 /// An attempt that failed.
@@ -143,9 +163,11 @@ fn step<'a>(shown: &'a Shown, record: &'a StepRecord, node: &'a Node) -> Step<'a
         StepState::InDoubt { ended, again, .. } => {
             (None, node.last_failure(), Some(ended.to_string()), *again)
         }
-        StepState::Pending | StepState::Ready | StepState::Running | StepState::Parked { .. } => {
-            (None, node.last_failure(), None, None)
-        }
+        StepState::Pending
+        | StepState::Ready
+        | StepState::Running
+        | StepState::Items
+        | StepState::Parked { .. } => (None, node.last_failure(), None, None),
     };
     let undo = steps::undo_word(node.undo_state()).map(|state| Undo {
         state,
@@ -177,6 +199,22 @@ fn step<'a>(shown: &'a Shown, record: &'a StepRecord, node: &'a Node) -> Step<'a
         }),
         undo_policy: record.undo,
         undo,
+        items: node.items().map(|items| Items {
+            count: items.count(),
+            done: items.done(),
+            open: items.open().count(),
+            first: shown.items.get(&record.id).into_iter().flatten().map(item).collect(),
+        }),
+    }
+}
+
+fn item(item: &crate::items::Item) -> Item<'_> {
+    let listing = item.row.as_ref().map(|row| &row.listing);
+    Item {
+        key: item.key.as_ref().map(|key| key.as_str()),
+        run: item.run.to_string(),
+        status: listing.map(|listing| listing.status),
+        outcome: listing.and_then(|listing| listing.outcome.as_ref()).map(Outcome::word),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     when,
 };
 use serde::Serialize;
+use std::collections::VecDeque;
 use towpath::{
     machine::{Explanation, Mover, RunState, UndoState, Wait},
     model::{RunId, Status, StepId, Timestamp},
@@ -50,7 +51,7 @@ pub(crate) struct WaitLine {
     pub(crate) step: Option<String>,
     pub(crate) what: String,
     since: String,
-    /// What moves it: `worker`, `time`, `signal` or `operator`.
+    /// What moves it: `worker`, `time`, `signal`, `items` or `operator`.
     mover: &'static str,
     /// When time moves it.
     at: Option<String>,
@@ -75,12 +76,47 @@ pub(crate) async fn explain(cx: &mut Cx<'_>, args: OneRun) -> Result<(), Fault> 
     let story = Story::read(&*cx.store, &row).await?;
     let now = cx.store.now().await?;
     let unread = cx.store.entries(row.no, towpath::model::limits::INBOX_ENTRIES).await?.len();
-    let why = Why::of(&row, &story, unread, now, &cx.spelling);
+    let mut why = Why::of(&row, &story, unread, now, &cx.spelling);
+    why.waits.extend(items(cx, &story).await?);
     if cx.out.json {
         return Ok(cx.out.value(&why)?);
     }
     let text = why.text(&row, now, cx.out.paint);
     Ok(cx.out.text(&text)?)
+}
+
+/// Items that are looked at for one explanation.
+const ITEMS_MOST: usize = 20;
+
+/// What somebody has to do about items of a run, and items of theirs, so that it moves.
+async fn items(cx: &Cx<'_>, story: &Story) -> Result<Vec<WaitLine>, Fault> {
+    let runs_of = |story: &Story| -> Vec<RunId> {
+        let waits = story.state.as_ref().map(|state| state.explain().waits).unwrap_or_default();
+        let runs = waits.into_iter().filter_map(|wait| match wait.mover {
+            Mover::Items(runs) => Some(runs),
+            _ => None,
+        });
+        runs.flatten().collect()
+    };
+    let (mut open, mut lines, mut looked) = (VecDeque::from(runs_of(story)), Vec::new(), 0);
+    while let Some(run) = open.pop_front().filter(|_| looked < ITEMS_MOST) {
+        looked += 1;
+        let Some(row) = cx.store.find(run).await? else { continue };
+        if row.listing.status == Status::Settled {
+            continue;
+        }
+        let story = Story::read(&*cx.store, &row).await?;
+        open.extend(runs_of(&story));
+        let now = cx.store.now().await?;
+        let path = story.state.as_ref().ok().and_then(|state| state.below()).map(|below| below.path.clone());
+        let why = Why::of(&row, &story, 0, now, &cx.spelling);
+        lines.extend(why.waits.into_iter().filter(|wait| !wait.commands.is_empty()).map(|mut wait| {
+            let step = wait.step.take().map(|step| format!("/{step}")).unwrap_or_default();
+            wait.step = Some(path.as_ref().map_or_else(|| run.to_string(), |path| format!("{path}{step}")));
+            wait
+        }));
+    }
+    Ok(lines)
 }
 
 impl Why {
@@ -152,6 +188,7 @@ impl WaitLine {
             ("time", Some(at)) => format!("it goes on at {}", when::at_and_ago(at, now)),
             ("signal", Some(at)) => format!("it goes on at {}, or with", when::at_and_ago(at, now)),
             ("signal", None) => "it goes on with".into(),
+            ("items", _) => "they move it on".into(),
             _ => "an operator moves it on, with".into(),
         };
         text.push_str(&format!("; {mover}\n"));
@@ -186,6 +223,7 @@ fn line(run: RunId, wait: Wait, state: Option<&RunState>, spelling: &Spelling) -
     let (mover, time, commands) = match wait.mover {
         Mover::Worker => ("worker", None, Vec::new()),
         Mover::Time(at) => ("time", Some(at), Vec::new()),
+        Mover::Items(_) => ("items", None, Vec::new()),
         Mover::Signal { command, or_at } => {
             ("signal", or_at, signals(run, wait.step.as_ref(), &command, spelling))
         }

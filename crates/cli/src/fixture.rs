@@ -142,6 +142,7 @@ impl World {
             head_hash: sealed.hash,
             listing: Listing { status: Status::Running, note: String::new(), outcome: None },
             labels: start.labels.into_iter().collect(),
+            parent: None,
             wake: Wake::At(now),
             owner: Some(worker()),
             blobs: vec![Blob { digest, text }],

@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use towpath::{
     model::{Outcome, Status},
-    store::{Cursor, Filter, Page, RunRow},
+    store::{Cursor, Filter, Level, Page, RunRow},
 };
 
 /// A run in a list, as JSON.
@@ -84,7 +84,12 @@ async fn read(cx: &Cx<'_>, args: &Runs) -> Result<Vec<RunRow>, Fault> {
     let mut status: Vec<Status> = args.status.iter().map(|s| s.status()).collect();
     status.sort();
     status.dedup();
-    let filter = Filter { status, pipeline: args.pipeline.clone(), labels: args.label.clone() };
+    let level = match &args.of {
+        Some(of) => Level::ItemsOf(find::run(&*cx.store, of).await?.run),
+        None if args.all => Level::All,
+        None => Level::Top,
+    };
+    let filter = Filter { status, pipeline: args.pipeline.clone(), labels: args.label.clone(), level };
     let (mut rows, mut after) = (Vec::new(), None);
     while rows.len() < args.limit {
         let page = cx.store.list(&filter, Page { after, limit: Page::MOST.min(args.limit) }).await?;

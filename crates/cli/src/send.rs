@@ -181,6 +181,7 @@ impl Asked<'_> {
             Message::Approval { step, approve: true, .. } => format!("approve {step}"),
             Message::Approval { step, .. } => format!("reject {step}"),
             Message::Verb { verb, .. } => summary::verb(verb),
+            Message::SubRunSettled { .. } | Message::Parent { .. } => "what only runs send".into(),
         }
     }
 
@@ -271,7 +272,7 @@ impl Asked<'_> {
             Message::Approval { step, approve, comment } => {
                 of == step && is_decision(found, *approve, comment)
             }
-            Message::Verb { .. } => false,
+            Message::Verb { .. } | Message::SubRunSettled { .. } | Message::Parent { .. } => false,
         }
     }
 
@@ -281,7 +282,7 @@ impl Asked<'_> {
             Message::Approval { approve, comment, .. } => {
                 signal.as_str() == "approval" && is_decision(found, *approve, comment)
             }
-            Message::Verb { .. } => false,
+            Message::Verb { .. } | Message::SubRunSettled { .. } | Message::Parent { .. } => false,
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     document,
     fault::Fault,
     find,
+    items::{self, Item},
     out::{Paint, Tone},
     runs, steps,
     story::Story,
@@ -23,6 +24,8 @@ pub(crate) struct Shown {
     pub(crate) row: RunRow,
     pub(crate) story: Story,
     pub(crate) progress: Vec<Progress>,
+    /// The first items of each step that is a `for_each`.
+    pub(crate) items: BTreeMap<StepId, Vec<Item>>,
     /// The last line that each running step logged, as far as it was looked for.
     pub(crate) tails: BTreeMap<StepId, String>,
     pub(crate) unread: usize,
@@ -33,8 +36,10 @@ pub(crate) struct Shown {
 pub(crate) async fn show(cx: &mut Cx<'_>, args: OneRun) -> Result<(), Fault> {
     let store = cx.store.clone();
     let row = find::run(&*store, &args.run).await?;
+    let story = Story::read(&*store, &row).await?;
     let shown = Shown {
-        story: Story::read(&*store, &row).await?,
+        items: items::of(&*store, &story).await?,
+        story,
         progress: store.progress(row.no).await?,
         tails: BTreeMap::new(),
         unread: store.entries(row.no, towpath::model::limits::INBOX_ENTRIES).await?.len(),
@@ -94,7 +99,7 @@ impl Shown {
                 let at = when::at_and_ago(row.started_at, self.now);
                 fields.push(("started", format!("{at} by {by}{}", one_line(&why))));
                 if let Some(below) = &start.parent {
-                    fields.push(("parent", format!("run {}, step {}", below.run, below.step)));
+                    fields.push(("parent", format!("run {}, {}", below.run, below.step.item(&below.item))));
                 }
                 if let Some(from) = start.forked_from {
                     fields.push(("fork", format!("of run {from}")));

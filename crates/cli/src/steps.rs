@@ -1,7 +1,9 @@
 //! The steps of a run as a tree: by the pipelines that they stand in, each with its state and what went wrong.
 
 use crate::{
+    items::Item,
     out::{Paint, Tone},
+    runs,
     show::Shown,
     story::{StepStory, Tried},
     summary::{self, one_line},
@@ -161,6 +163,7 @@ impl Line {
         line.about(shown, state, ix, story);
         line.tries(node, story);
         line.waits(node);
+        line.items(node, shown.items.get(&step.id));
         line.undoing(node, story, shown.now);
         line
     }
@@ -239,6 +242,27 @@ impl Line {
         }
     }
 
+    /// The first items, and how many there are.
+    fn items(&mut self, node: &Node, shown: Option<&Vec<Item>>) {
+        let Some(items) = node.items() else { return };
+        let (count, done, open) = (items.count(), items.done(), items.open().count());
+        self.about.push(format!("{done} of {count} items done, {open} under way"));
+        let shown = shown.map_or(&[][..], Vec::as_slice);
+        for Item { key, run, row } in shown {
+            let key = key.as_ref().map_or("?", |key| key.as_str());
+            let (tone, stands) = match row {
+                Some(row) => (runs::tone(row), runs::standing(row)),
+                None => (Tone::Dim, "not there".to_owned()),
+            };
+            self.more.push((tone, format!("[{key}] {stands}, run {run}")));
+        }
+        if count > shown.len() as u64 {
+            let rest = count - shown.len() as u64;
+            self.more
+                .push((Tone::Dim, format!("and {rest} more: `runs --of RUN` lists those that have begun")));
+        }
+    }
+
     fn waits(&mut self, node: &Node) {
         let over = node.waits().iter().filter_map(|(name, wait)| Some((name, wait.over.as_ref()?)));
         let names: Vec<String> = over
@@ -302,7 +326,7 @@ fn is_past(state: &RunState, section: Section) -> bool {
 fn mark(state: &StepState) -> (&'static str, Tone) {
     match state {
         StepState::Pending => ("·", Tone::Dim),
-        StepState::Ready | StepState::Running => ("▸", Tone::Busy),
+        StepState::Ready | StepState::Running | StepState::Items => ("▸", Tone::Busy),
         StepState::Parked { .. } | StepState::Backoff { .. } => ("◦", Tone::Busy),
         StepState::InDoubt { .. } => ("?", Tone::Needs),
         StepState::Resting(_) => ("!", Tone::Needs),
@@ -318,6 +342,7 @@ pub(crate) fn word(state: &StepState) -> &'static str {
         StepState::Pending => "pending",
         StepState::Ready => "ready",
         StepState::Running => "running",
+        StepState::Items => "items",
         StepState::Parked { .. } => "parked",
         StepState::Backoff { .. } => "backoff",
         StepState::InDoubt { .. } => "in-doubt",

@@ -31,15 +31,16 @@ pub(crate) fn step(event: &Event) -> Option<&StepId> {
         Event::CompensationSkipped(e) => &e.step,
         Event::Imported(e) => &e.step,
         Event::ItemsListed(e) => &e.step,
-        Event::SubRunStarted(e) => &e.step,
+        Event::SubRunsStarted(e) => &e.step,
         Event::SubRunSettled(e) => &e.step,
-        Event::SubRunUnwinding(e) => &e.step,
+        Event::SubRunsUnwinding(e) => &e.step,
         Event::RunStarted(_)
         | Event::EntryRefused(_)
         | Event::DeadlinePassed(_)
         | Event::UnwindStarted(_)
         | Event::Unwound(_)
         | Event::RunSettled(_)
+        | Event::ParentOrdered(_)
         | Event::PlanReplaced(_)
         | Event::Redacted(_)
         | Event::LocksAsked(_)
@@ -80,9 +81,9 @@ pub(crate) fn summary(event: &Event) -> String {
         | Event::CompensationReset(_)
         | Event::CompensationSkipped(_) => of_undoing(event),
         Event::ItemsListed(_)
-        | Event::SubRunStarted(_)
+        | Event::SubRunsStarted(_)
         | Event::SubRunSettled(_)
-        | Event::SubRunUnwinding(_) => of_sub_run(event),
+        | Event::SubRunsUnwinding(_) => of_sub_run(event),
         _ => of_run(event),
     })
 }
@@ -138,15 +139,11 @@ fn of_undoing(event: &Event) -> String {
 }
 
 fn of_sub_run(event: &Event) -> String {
-    let item = |item: &Option<towpath::model::ItemKey>| match item {
-        Some(item) => format!("[{item}] "),
-        None => String::new(),
-    };
     match event {
         Event::ItemsListed(e) => format!("{} items", e.count),
-        Event::SubRunStarted(e) => format!("{}run {}", item(&e.item), e.run),
-        Event::SubRunSettled(e) => format!("{}{}", item(&e.item), e.outcome),
-        Event::SubRunUnwinding(e) => item(&e.item),
+        Event::SubRunsStarted(e) => format!("{} from item {} of the list", e.count, e.first),
+        Event::SubRunSettled(e) => format!("[{}] run {} {}", e.item, e.run, e.outcome),
+        Event::SubRunsUnwinding(e) => format!("{} items", e.items.len()),
         _ => String::new(),
     }
 }
@@ -157,6 +154,7 @@ fn of_run(event: &Event) -> String {
             let reason = if e.reason.is_empty() { String::new() } else { format!(": {}", e.reason) };
             format!("{} {} plan {}{reason}", e.pipeline, e.key, e.plan_hash.short())
         }
+        Event::ParentOrdered(e) => format!("the run above has it {}", e.order),
         Event::VerbAnswered(e) => {
             let reason = if e.reason.is_empty() { String::new() } else { format!(" ({})", e.reason) };
             match &e.refused {

@@ -311,7 +311,11 @@ fn payloads(event: &Event) -> Vec<&Payload> {
         Event::Checkpointed(e) => vec![&e.value],
         Event::WaitStarted(e) => e.checkpoint.iter().collect(),
         Event::Imported(e) => vec![&e.output],
-        Event::ItemsListed(e) => vec![&e.items],
+        Event::ItemsListed(e) => vec![&e.items, &e.given],
+        Event::SubRunSettled(e) => match &e.outcome {
+            Outcome::Succeeded { output } => output.iter().collect(),
+            _ => Vec::new(),
+        },
         Event::RunSettled(e) => match &e.outcome {
             Outcome::Succeeded { output } => output.iter().collect(),
             _ => Vec::new(),

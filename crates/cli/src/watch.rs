@@ -122,6 +122,7 @@ impl Watched {
         let shown = Shown {
             story: Story::new(row.run),
             progress: Vec::new(),
+            items: BTreeMap::new(),
             tails: BTreeMap::new(),
             unread: 0,
             now: store.now().await?,

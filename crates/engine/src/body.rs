@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll},
     time::{Duration, Instant},
 };
-use towpath_machine::{BodyEnd, Ix, Observation, UndoEnd};
+use towpath_machine::{BodyEnd, Ix, Listed, Observation, UndoEnd};
 use towpath_model::{Ended, Failure, FailureKind, Json, Payload, StepId};
 use towpath_step::{ErasedStep, Observed, StepContext, StepError, Undo, UndoEnded, host::Entry};
 use towpath_store::Blob;
@@ -26,6 +26,17 @@ pub(crate) enum What {
     Run,
     Observe,
     Undo,
+    /// Reading the list of a `for_each`.
+    List,
+    /// Putting together what its items gave back.
+    Gather,
+}
+
+impl What {
+    /// Whether it changes nothing, so that it can be dropped without a word.
+    pub(crate) fn is_quiet(self) -> bool {
+        !matches!(self, What::Run | What::Undo)
+    }
 }
 
 /// How an entry ended.
@@ -35,8 +46,17 @@ pub(crate) enum End {
     Run(BodyEnd, Option<Blob>),
     Observed(Observation, Option<Blob>),
     Undone(UndoEnd),
+    Listed(Result<Box<ListRead>, Failure>),
     /// It was dropped before it ended.
     Dropped,
+}
+
+/// A list that was read.
+#[derive(Debug)]
+pub(crate) struct ListRead {
+    pub(crate) listed: Arc<Listed>,
+    pub(crate) items: Stored,
+    pub(crate) given: Stored,
 }
 
 /// An entry that is ready to be polled.
@@ -93,6 +113,7 @@ pub(crate) fn body(
                     Err(panic) => lost(what, Ended::Panicked, Some(panic), &host),
                 }
             }
+            What::List | What::Gather => unreachable!("no code of a step lists or gathers"),
         }
     })
 }
@@ -162,6 +183,8 @@ pub(crate) fn failed(what: What, error: StepError, host: &BodyHost) -> End {
         What::Run => End::Run(BodyEnd::Failed { failure, retry_after }, None),
         What::Observe => End::Observed(Observation::Unknown(failure), None),
         What::Undo => End::Undone(UndoEnd::Failed { failure, retry_after }),
+        What::List => End::Listed(Err(failure)),
+        What::Gather => unreadable(failure.to_string()),
     }
 }
 
@@ -183,7 +206,16 @@ pub(crate) fn lost(what: What, ended: Ended, message: Option<String>, host: &Bod
             let failure = message.is_some().then(|| of(FailureKind::Unknown));
             End::Undone(UndoEnd::Lost(ended, failure))
         }
+        // Reading changes nothing either.
+        What::List => End::Listed(Err(of(FailureKind::Transient))),
+        What::Gather => unreadable(of(FailureKind::Permanent).to_string()),
     }
+}
+
+/// The items are done, though nobody can read what they gave back.
+pub(crate) fn unreadable(message: String) -> End {
+    let Output { payload: output, facts, unreadable, blob } = Output::unreadable(message);
+    End::Run(BodyEnd::Done { output, facts, unreadable }, blob)
 }
 
 /// Runs a step's code, and gives the message when it panics.

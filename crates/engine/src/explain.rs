@@ -5,8 +5,9 @@ use crate::{
     fold::{Unfolded, fold},
     shared::Shared,
 };
+use std::collections::VecDeque;
 use towpath_machine::{Explanation, Mover, Wait};
-use towpath_model::Status;
+use towpath_model::{RunId, Status, StepId};
 use towpath_store::RunRow;
 
 pub(crate) const OPERATION: &str = "explain a run";
@@ -19,12 +20,60 @@ pub(crate) async fn explain(shared: &Shared, row: &RunRow) -> Result<Explanation
         _ => {}
     }
     match fold(shared, row.run, row.no).await {
-        Ok(folded) => Ok(folded.state.explain()),
+        Ok(folded) => {
+            let mut explanation = folded.state.explain();
+            let of_items = items(shared, &explanation).await?;
+            explanation.waits.extend(of_items);
+            Ok(explanation)
+        }
         Err(Unfolded::Store(error)) => Err(EngineError::store(OPERATION, error).with("run", row.run)),
         Err(error) => {
             Err(EngineError::new(EngineErrorKind::Corrupt, OPERATION).with("run", row.run).because(error))
         }
     }
+}
+
+/// Runs that are items, and items of items, that are looked at for one explanation.
+const ITEMS_MOST: usize = 20;
+
+/// What somebody has to do about runs that are items of this one, so that it moves: of the first of those under way.
+async fn items(shared: &Shared, of: &Explanation) -> Result<Vec<Wait>, EngineError> {
+    let runs_of = |explanation: &Explanation| -> Vec<RunId> {
+        let runs = explanation.waits.iter().filter_map(|wait| match &wait.mover {
+            Mover::Items(runs) => Some(runs.clone()),
+            _ => None,
+        });
+        runs.flatten().collect()
+    };
+    let (mut open, mut waits, mut looked) = (VecDeque::from(runs_of(of)), Vec::new(), 0);
+    while let Some(run) = open.pop_front() {
+        if looked == ITEMS_MOST {
+            break;
+        }
+        looked += 1;
+        let row = shared.store.find(run).await.map_err(|e| EngineError::store(OPERATION, e))?;
+        let Some(row) = row else { continue };
+        let (path, explanation) = match row.listing.status {
+            Status::Quarantined => (None, from_row(&row, "", vec!["retry", "abandon"])),
+            Status::Settled | Status::Blocked => continue,
+            _ => match fold(shared, run, row.no).await {
+                Ok(folded) => (folded.state.below().map(|b| b.path.clone()), folded.state.explain()),
+                // It moves on, or is set aside, and is told of then.
+                Err(_) => continue,
+            },
+        };
+        open.extend(runs_of(&explanation));
+        let moved = explanation
+            .waits
+            .into_iter()
+            .filter(|wait| matches!(wait.mover, Mover::Operator(_) | Mover::Signal { .. }));
+        waits.extend(moved.map(|wait| {
+            let within = |step: StepId| path.as_ref().and_then(|path| step.within(path).ok()).unwrap_or(step);
+            let step = wait.step.map(within).or_else(|| path.clone());
+            Wait { step, what: format!("(run {run}) {}", wait.what), ..wait }
+        }));
+    }
+    Ok(waits)
 }
 
 fn from_row(row: &RunRow, summary: &str, verbs: Vec<&'static str>) -> Explanation {

@@ -9,7 +9,7 @@ use std::{
     },
 };
 use towpath_machine::{Ix, Phase, Plan, Problems, RunState, StepState, UndoState};
-use towpath_model::{Digest, PlanRecord, Section, StepRecord};
+use towpath_model::{Digest, PlanRecord, Role, Section, StepRecord, canonical};
 use towpath_step::{DecodeError, ErasedStep, Providers, Steps};
 
 /// Plans in memory above which those that nothing runs are let go.
@@ -32,10 +32,28 @@ pub(crate) struct Prepared {
 
 /// A step of a plan, as far as this engine knows its kind.
 pub(crate) struct Known {
-    /// The step, or what is missing.
-    pub(crate) step: Result<Arc<dyn ErasedStep>, String>,
+    /// What it is, or what is missing for it.
+    pub(crate) is: Result<Is, String>,
     /// How bodies of this step have begun so far.
     pub(crate) habit: Habit,
+}
+
+impl Known {
+    /// The step with a body, when it is one and known.
+    pub(crate) fn body(&self) -> Option<&dyn ErasedStep> {
+        match &self.is {
+            Ok(Is::Step(step)) => Some(&**step),
+            _ => None,
+        }
+    }
+}
+
+/// What a step of a plan is.
+pub(crate) enum Is {
+    /// A step with a body.
+    Step(Arc<dyn ErasedStep>),
+    /// A `for_each`, with the plan of its items.
+    Items(Arc<Prepared>),
 }
 
 /// Whether the first poll of a body is worth making at once instead of in a task of its own.
@@ -90,16 +108,33 @@ impl Plans {
             return Ok(known);
         }
         let plan = Arc::new(Plan::compile(record.clone())?);
-        let know =
-            |step| Known { step: know(&shared.steps, &shared.providers, step), habit: Habit::default() };
-        let steps: Vec<Known> = record.steps.iter().map(know).collect();
-        let lacks = steps.iter().any(|k| k.step.is_err());
+        let know = |step: &StepRecord| -> Result<Known, Problems> {
+            let is = match &step.role {
+                Role::Step | Role::SubRun { .. } => {
+                    know(&shared.steps, &shared.providers, step).map(Is::Step)
+                }
+                Role::ForEach { each, .. } => Ok(Is::Items(self.prepare_items(shared, each)?)),
+            };
+            Ok(Known { is, habit: Habit::default() })
+        };
+        let steps = record.steps.iter().map(know).collect::<Result<Vec<Known>, Problems>>()?;
+        let lacks = steps.iter().any(|k| k.is.is_err());
         let prepared = Arc::new(Prepared { plan, hash, text, steps, lacks });
         let mut map = self.map();
         if map.len() >= KEPT {
             map.retain(|_, p| Arc::strong_count(p) > 1);
         }
         Ok(map.entry(hash).or_insert(prepared).clone())
+    }
+
+    /// Makes the plan of a `for_each`'s items ready.
+    fn prepare_items(&self, shared: &Shared, each: &PlanRecord) -> Result<Arc<Prepared>, Problems> {
+        let text = canonical::of(each).map_err(|e| {
+            let what = format!("the plan of items cannot be hashed: {e}");
+            Problems(vec![towpath_machine::Problem { step: None, what }])
+        })?;
+        let record = Arc::new(each.clone());
+        self.prepare(shared, Digest::of(text.as_bytes()), &record, text)
     }
 }
 
@@ -130,9 +165,22 @@ impl Prepared {
         &self.steps[ix as usize]
     }
 
-    /// Everything that this engine lacks to drive any run of the plan, with the step's id.
+    /// The plan of a step's items, when it is a `for_each`.
+    pub(crate) fn each(&self, ix: Ix) -> Option<&Arc<Prepared>> {
+        match &self.known(ix).is {
+            Ok(Is::Items(each)) => Some(each),
+            _ => None,
+        }
+    }
+
+    /// Everything that this engine lacks to drive any run of the plan and of its items, with the step's id.
     pub(crate) fn lacking(&self) -> Vec<String> {
-        self.lacking_of(|_| true)
+        let mut lacking = self.lacking_of(|_| true);
+        for ix in 0..self.steps.len() as Ix {
+            let of = |what: String| format!("the items of {}: {what}", self.plan.step(ix).id);
+            lacking.extend(self.each(ix).into_iter().flat_map(|each| each.lacking()).map(of));
+        }
+        lacking
     }
 
     /// What this engine lacks to drive this run on from where it stands.
@@ -144,7 +192,7 @@ impl Prepared {
         if !self.lacks {
             return Vec::new();
         }
-        let missing = |(known, ix): (&Known, Ix)| match &known.step {
+        let missing = |(known, ix): (&Known, Ix)| match &known.is {
             Err(why) if is_needed(ix) => Some(format!("step {}: {why}", self.plan.step(ix).id)),
             _ => None,
         };
@@ -161,7 +209,7 @@ fn is_needed(state: &RunState, ix: Ix) -> bool {
     let is_main = step.section == Section::Main;
     let on_the_way_out = matches!(phase, Phase::Draining | Phase::Unwinding);
     let is_open = match node.state() {
-        StepState::Running | StepState::InDoubt { .. } => true,
+        StepState::Running | StepState::InDoubt { .. } | StepState::Items => true,
         open if open.is_at_rest() => false,
         _ if is_main => phase == Phase::Forward,
         _ => phase != Phase::Finally || step.section == Section::Finally,

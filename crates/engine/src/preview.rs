@@ -103,7 +103,7 @@ impl Look<'_> {
             }
             let looking = Arc::new(Looking { shared: self.shared.clone(), secrets: Secrets::default() });
             let cx = StepContext::new(self.entry(step, &known), looking.clone());
-            let body = self.plan.known(ix).step.as_deref().ok();
+            let body = self.plan.known(ix).body();
             if self.shown.contains(&step.id) {
                 preview.steps.push(looking.clean(ask(step, body, &cx).await));
             }

@@ -1,10 +1,16 @@
 //! Runs that cannot be folded: set aside with their reason, and the verbs that work on them all the same.
 
-use crate::{driver::engine_actor, runs::Slot, shared::Shared, tally::Left, time::Backoff};
+use crate::{
+    driver::{engine_actor, report},
+    runs::Slot,
+    shared::Shared,
+    tally::Left,
+    time::Backoff,
+};
 use std::sync::Arc;
 use towpath_model::{
-    Aftermath, Digest, Entry, EntryId, Event, FORMAT, Header, Listing, Message, Outcome, RunSettled, Seq,
-    Status, StoredEvent, Timestamp, Verb, VerbAnswered, limits,
+    Actor, Aftermath, Below, Digest, Entry, EntryId, Event, FORMAT, Header, Listing, Message, Order, Outcome,
+    RunSettled, Seq, Status, StoredEvent, Timestamp, Verb, VerbAnswered, limits,
 };
 use towpath_store::{Claimed, Head, StoreError, Transition, Wake};
 
@@ -59,6 +65,7 @@ async fn try_set_aside(
                 Some(Listing { status: Status::Settled, note, outcome: Some(outcome.clone()) });
             transition.wake = Wake::Never;
             transition.release = true;
+            tell_parent(shared, slot, claimed, &mut transition, outcome).await?;
         }
         if shared.store.commit(vec![transition]).await?.iter().any(Result::is_err) {
             return Ok(Left::Lost);
@@ -81,6 +88,33 @@ async fn try_set_aside(
     Ok(if status == Status::Settled { Left::Failed } else { Left::Stuck })
 }
 
+/// A run that is an item tells how it ended, as far as it can be read whose item it is.
+async fn tell_parent(
+    shared: &Shared,
+    slot: &Slot,
+    claimed: &Claimed,
+    transition: &mut Transition,
+    outcome: &Outcome,
+) -> Result<(), StoreError> {
+    let first = shared.store.events(claimed.no, Seq(0), 1).await?;
+    let Some(Below { run: parent, step, item, index, .. }) = first.first().and_then(below) else {
+        return Ok(());
+    };
+    let (run, outcome) = (slot.run, outcome.clone());
+    let message = Message::SubRunSettled { step, index, item, run, outcome, undoable: false };
+    let seq = Seq(transition.after.0 + transition.events.len() as u64);
+    transition.send.push((parent, report(run, seq, message, &mut transition.blobs)));
+    Ok(())
+}
+
+fn below(first: &StoredEvent) -> Option<Below> {
+    let header = Header::decode(&first.header).ok()?;
+    match Event::decode(header.kind, first.payload.as_ref()?) {
+        Ok(Event::RunStarted(started)) => started.parent,
+        _ => None,
+    }
+}
+
 /// What is journaled for an entry.
 struct Answer {
     id: EntryId,
@@ -91,7 +125,18 @@ struct Answer {
 fn answer(entries: &[Entry], why: &str) -> Vec<Answer> {
     let mut answers = Vec::new();
     for entry in entries {
-        let Ok(Message::Verb { verb, reason }) = entry.message.read::<Message>() else { continue };
+        let (verb, reason) = match entry.message.read::<Message>() {
+            Ok(Message::Verb { verb, reason }) => (verb, reason),
+            Ok(Message::Parent { order: Order::Abandon { by, reason } })
+                if entry.actor == Actor::engine() =>
+            {
+                let outcome = Outcome::Abandoned { by, reason };
+                let events = vec![RunSettled { outcome, aftermath: Aftermath::default() }.into()];
+                answers.push(Answer { id: entry.id, events });
+                break;
+            }
+            _ => continue,
+        };
         let (by, abandons) = (entry.actor.clone(), verb == Verb::Abandon);
         let refused = (!abandons).then(|| {
             format!("the run is quarantined: {why}; what applies: retry, after an upgrade or a repair, and abandon")

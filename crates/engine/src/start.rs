@@ -183,6 +183,9 @@ fn fit<Out: towpath_step::Output>(
 ) -> Result<(Arc<Prepared>, RunKey), EngineError> {
     let (prepared, mut problems) = prepared(shared, plan);
     let key = key.map_err(|e| problems.push(e.to_string())).ok();
+    if key.as_ref().is_some_and(RunKey::is_of_sub_run) {
+        problems.push("the key has the form of those of sub-runs: choose another".into());
+    }
     match (prepared, key) {
         (Some(prepared), Some(key)) if problems.is_empty() => Ok((prepared, key)),
         _ => Err(EngineError::unfit(START, problems).with("pipeline", plan.pipeline())),
@@ -255,6 +258,7 @@ impl Fresh {
             head_hash: chain.hash(),
             listing: listing.clone(),
             labels: self.started.labels.clone().into_iter().collect(),
+            parent: None,
             wake: if self.owner.is_some() { Wake::Never } else { Wake::At(self.now) },
             owner: self.owner.clone(),
             blobs: vec![Blob { digest: self.plan.hash, text: self.plan.text.clone() }],

@@ -24,14 +24,31 @@ impl RunState {
                 Input::Checkpoint { .. } | Input::Wait { .. } => {
                     Err(Failure::new(FailureKind::Permanent, "the run has settled"))
                 }
+                Input::Entry(entry) => {
+                    self.live.driven = true;
+                    Ok(self.record_all(self.entry_after_the_end(&entry), now))
+                }
                 _ => Ok(Vec::new()),
             };
         }
         self.live.driven = true;
         let accepted = self.accept(input, now)?;
+        Ok(self.record_all(accepted, now))
+    }
+
+    fn record_all(&mut self, accepted: Vec<Event>, now: Timestamp) -> Vec<Event> {
         let mut events = Vec::new();
-        accepted.into_iter().for_each(|event| self.record(&mut events, now, event));
-        Ok(events)
+        for event in accepted {
+            let follows = match &event {
+                Event::SubRunSettled(e) => Some(e.clone()),
+                _ => None,
+            };
+            self.record(&mut events, now, event);
+            if let Some(event) = follows.and_then(|report| self.after_report(&report)) {
+                self.record(&mut events, now, event);
+            }
+        }
+        events
     }
 
     fn accept(&mut self, input: Input, now: Timestamp) -> Answered {
@@ -44,6 +61,7 @@ impl RunState {
             }
             Input::Observed { step, answer } => Ok(self.observed(&step, answer, now)),
             Input::Undone { step, attempt, end } => Ok(self.undone(&step, attempt, end, now)),
+            Input::Listed { step, result } => Ok(self.list_read(&step, result, now)),
             Input::Entry(entry) => Ok(self.entry(entry)),
         }
     }
@@ -74,6 +92,7 @@ impl RunState {
         let counts = match node.state {
             StepState::Running => true,
             StepState::Parked { .. } => self.counts_while_parked(&end),
+            StepState::Items => self.live.gathering.contains(&ix) && matches!(end, BodyEnd::Done { .. }),
             _ => false,
         };
         if node.attempt != attempt || !counts {
@@ -127,7 +146,7 @@ impl RunState {
     }
 
     /// What follows a failure: another try, an operator, or nothing.
-    fn after_failure(
+    pub(crate) fn after_failure(
         &self,
         ix: Ix,
         tries: u32,

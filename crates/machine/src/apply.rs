@@ -66,6 +66,8 @@ impl RunState {
         if !self.live.driven {
             // What followed an event of the journal was done when it was written.
             self.live.actions.clear();
+            self.live.starts.clear();
+            self.live.orders.clear();
         }
         folded
     }
@@ -79,7 +81,12 @@ impl RunState {
         if begins != (seq == Seq(1)) {
             return Err(corrupt(illegal("a journal begins with run-started, and only there")));
         }
-        if self.phase == Phase::Settled && !matches!(event, Event::Redacted(_)) {
+        let after_the_end = match event {
+            Event::Redacted(_) | Event::ParentOrdered(_) => true,
+            Event::UnwindStarted(_) => self.recalled,
+            _ => false,
+        };
+        if self.phase == Phase::Settled && !after_the_end {
             return Err(corrupt(illegal("the run has settled")));
         }
         visit::event(event.kind());
@@ -122,15 +129,16 @@ impl RunState {
             Event::Unwound(_) => self.unwound(),
             Event::RunSettled(e) => self.run_settled(e),
             Event::Redacted(_) | Event::EntryRefused(_) | Event::Overridden(_) => Ok(()),
+            Event::ItemsListed(e) => self.items_listed(e),
+            Event::SubRunsStarted(e) => self.sub_runs_started(e),
+            Event::SubRunSettled(e) => self.sub_run_settled(e),
+            Event::SubRunsUnwinding(e) => self.sub_runs_unwinding(e),
+            Event::ParentOrdered(e) => self.parent_ordered(e),
             Event::PlanReplaced(_)
             | Event::Imported(_)
             | Event::LocksAsked(_)
             | Event::LocksTaken(_)
-            | Event::LocksReturned(_)
-            | Event::ItemsListed(_)
-            | Event::SubRunStarted(_)
-            | Event::SubRunSettled(_)
-            | Event::SubRunUnwinding(_) => Err(CorruptKind::NotDriven),
+            | Event::LocksReturned(_) => Err(CorruptKind::NotDriven),
         }
     }
 
@@ -141,6 +149,7 @@ impl RunState {
     fn run_started(&mut self, e: &RunStarted) -> Fold {
         self.values = Arc::new(e.values.clone());
         self.deadline = e.deadline;
+        self.below.clone_from(&e.parent);
         self.open_section(Section::Main);
         Ok(())
     }
@@ -214,7 +223,7 @@ impl RunState {
         Ok(())
     }
 
-    fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         self.live.rematch |= self.paused.is_some();
         self.paused = None;
     }

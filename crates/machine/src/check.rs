@@ -1,5 +1,7 @@
 //! Everything that can be wrong with a plan, found at once.
 
+mod items;
+
 use std::{
     collections::{HashMap, HashSet},
     fmt,
@@ -99,10 +101,14 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn policies(&mut self, step: &StepRecord) {
-        if step.role != Role::Step {
-            self.at(step, "plans below plans cannot be driven by this release: use a newer one".into());
+    fn policies(&mut self, step: &'a StepRecord) {
+        if matches!(step.role, Role::SubRun { .. }) {
+            self.at(
+                step,
+                "a plan that runs by itself cannot be driven by this release: use a newer one".into(),
+            );
         }
+        self.items(step);
         if !step.locks.is_empty() {
             self.at(step, "lock scopes cannot be driven by this release: use a newer one".into());
         }

@@ -8,8 +8,8 @@ use crate::{
 };
 use towpath_model::{
     CompensationAsked, CompensationStarted, DeadlinePassed, Ended, Event, Failure, FailureKind, InDoubt,
-    Name, ReadMode, Section, SkipWhy, StepFailed, StepId, StepSkipped, StepStarted, Then, Timestamp,
-    UndoPolicy, UnwindStarted, Unwound, WaitOver,
+    Name, Outcome, ReadMode, Section, SkipWhy, StepFailed, StepId, StepSkipped, StepStarted, Then, Timestamp,
+    UndoPolicy, UnwindStarted, Unwound, WaitOver, Why,
 };
 
 impl RunState {
@@ -28,7 +28,9 @@ impl RunState {
             let before = self.seq;
             self.put_in_doubt(&mut events, now);
             self.start_steps(&mut events, now);
+            self.start_items(&mut events, now);
             self.start_undoing(&mut events, now);
+            self.undo_items(&mut events, now);
             self.next_phase(&mut events, now);
             if self.seq == before {
                 break;
@@ -39,7 +41,8 @@ impl RunState {
             let (kept, given) = actions.into_iter().partition(|a| matches!(a, Action::Enter(..)));
             (self.live.actions, actions) = (kept, given);
         }
-        Decision { events, actions }
+        let (starts, orders) = (std::mem::take(&mut self.live.starts), std::mem::take(&mut self.live.orders));
+        Decision { events, actions, starts, orders }
     }
 
     /// The earliest time at which [`decide`](Self::decide) has something to do, if a time is what it waits for.
@@ -223,6 +226,11 @@ impl RunState {
                 }
             }
         }
+        if self.plan.for_each(ix).is_some() && self.node(ix).items.is_none() {
+            self.live.asked.insert(ix);
+            self.live.actions.push(Action::List(step.id.clone()));
+            return;
+        }
         if step.methods.before && self.node(ix).before.is_none() {
             self.live.asked.insert(ix);
             self.live.actions.push(Action::TakeBefore(step.id.clone()));
@@ -288,12 +296,15 @@ impl RunState {
 
     fn next_phase(&mut self, events: &mut Vec<Event>, now: Timestamp) {
         let settles = match self.phase {
-            Phase::Draining if self.sets.running.is_empty() => {
+            Phase::Draining if self.sets.running.is_empty() && self.sets.items_open.is_empty() => {
                 let event = self.drained();
                 return self.record(events, now, event);
             }
             Phase::Unwinding if self.sets.undo_open == 0 => {
                 return self.record(events, now, Unwound {}.into());
+            }
+            Phase::Settled if self.recalled && matches!(self.outcome, Some(Outcome::Succeeded { .. })) => {
+                return self.record(events, now, UnwindStarted { why: Why::WithParent }.into());
             }
             Phase::Finally => {
                 self.sets.open[Section::Finally as usize] == 0
@@ -338,8 +349,10 @@ impl RunState {
                 }
                 _ => {}
             }
+            self.gather(ix);
             match self.node(ix).undo {
                 UndoState::Observing => self.ask_world(ix),
+                UndoState::Running if self.is_undone_by_items(ix) => {}
                 UndoState::Running => {
                     let (id, attempt) = (self.plan.step(ix).id.clone(), self.node(ix).undo_attempt);
                     self.live.actions.push(Action::Compensate(id, attempt));

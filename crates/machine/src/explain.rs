@@ -2,7 +2,10 @@
 
 use crate::{Ix, Phase, RunState, StepState, UndoState};
 use std::fmt;
-use towpath_model::{Name, StepId, Timestamp};
+use towpath_model::{Name, RunId, StepId, Timestamp};
+
+/// Most items of a step that an explanation names.
+const ITEMS_NAMED: usize = 20;
 
 /// Why a run does not move, and who can move it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +47,8 @@ pub enum Mover {
     },
     /// An operator with one of these verbs.
     Operator(Vec<&'static str>),
+    /// Runs that are items of the step: the first of those that are under way.
+    Items(Vec<RunId>),
 }
 
 impl fmt::Display for Explanation {
@@ -62,6 +67,7 @@ impl fmt::Display for Explanation {
                 Mover::Signal { command, or_at: Some(at) } => {
                     write!(f, "`towpath {command}` moves it on, or it goes on at {at}")?;
                 }
+                Mover::Items(_) => f.write_str("they move it on")?,
                 Mover::Operator(verbs) => write!(f, "an operator moves it on: {}", verbs.join(", "))?,
             }
         }
@@ -109,6 +115,7 @@ impl RunState {
         }
         let (what, mover) = match self.phase {
             Phase::Unwinding => self.explain_undo(ix)?,
+            Phase::Draining if self.has_open_items(ix) => self.explain_items(ix),
             _ if self.is_active(ix) || self.sets.running.contains(&ix) => self.explain_state(ix, &id)?,
             _ => return None,
         };
@@ -117,6 +124,7 @@ impl RunState {
 
     fn explain_undo(&self, ix: Ix) -> Option<(String, Mover)> {
         Some(match &self.node(ix).undo {
+            UndoState::Running if self.is_undone_by_items(ix) => self.explain_items(ix),
             UndoState::Running => ("is being undone".into(), Mover::Worker),
             UndoState::Observing => ("is looked at before it is undone".into(), Mover::Worker),
             UndoState::Backoff { at } => ("could not be undone yet".into(), Mover::Time(*at)),
@@ -134,6 +142,10 @@ impl RunState {
         let node = self.node(ix);
         Some(match &node.state {
             StepState::Ready => ("may start".into(), Mover::Worker),
+            StepState::Items if self.live.gathering.contains(&ix) => {
+                ("puts together what its items gave back".into(), Mover::Worker)
+            }
+            StepState::Items => self.explain_items(ix),
             StepState::Running if self.phase == Phase::Draining => {
                 (format!("is asked to stop, attempt {}", node.attempt), Mover::Worker)
             }
@@ -161,6 +173,22 @@ impl RunState {
             | StepState::Failed { .. }
             | StepState::Skipped { .. } => return None,
         })
+    }
+
+    fn explain_items(&self, ix: Ix) -> (String, Mover) {
+        let (step, phase) = (&self.plan.step(ix).id, self.phase);
+        let Some(items) = self.node(ix).items() else { return ("has no items".into(), Mover::Worker) };
+        let (open, count) = (items.open.len(), items.count());
+        if open == 0 {
+            return (format!("has {count} items, of which none is under way"), Mover::Worker);
+        }
+        let what = match phase {
+            Phase::Draining => format!("waits for {open} of its {count} items, which were asked to stop"),
+            Phase::Unwinding => format!("waits for {open} of its {count} items, which undo what they did"),
+            _ => format!("waits for its {count} items: {} are done, {open} are under way", items.done),
+        };
+        let runs = items.open().take(ITEMS_NAMED).filter_map(|index| items.run(self.run, step, index));
+        (what, Mover::Items(runs.collect()))
     }
 
     fn explain_wait(

@@ -34,7 +34,7 @@ impl RunState {
         let about = match &message {
             Message::Signal { step, .. } => step.as_ref(),
             Message::Approval { step, .. } => Some(step),
-            Message::Verb { .. } => None,
+            Message::Verb { .. } | Message::SubRunSettled { .. } | Message::Parent { .. } => None,
         };
         if let Some(step) = about.filter(|step| self.plan.find(step).is_none()) {
             let why = format!("the plan has no step {step}");
@@ -56,6 +56,19 @@ impl RunState {
                 self.signal(&entry, name, Some(step), value)
             }
             Message::Verb { verb, reason } => self.verb(entry, verb, reason),
+            message @ (Message::SubRunSettled { .. } | Message::Parent { .. }) => {
+                self.told_by_a_run(&entry, message)
+            }
+        }
+    }
+
+    /// A run that has settled is told nothing any more, but to undo what it did by the run that it is an item of.
+    pub(crate) fn entry_after_the_end(&self, entry: &Entry) -> Vec<Event> {
+        match entry.message.read::<Message>() {
+            Ok(message @ Message::Parent { .. }) if entry.actor == towpath_model::Actor::engine() => {
+                self.told_by_a_run(entry, message)
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What goes in and what comes out.
 
+use crate::{ItemStart, Ordered};
 use std::{collections::BTreeMap, time::Duration};
 use towpath_model::{Attempt, Ended, Entry, Event, Failure, Json, Name, Payload, StepId, Timestamp};
 
@@ -60,6 +61,14 @@ pub enum Input {
         attempt: Attempt,
         /// How.
         end: UndoEnd,
+    },
+    /// The list of a `for_each` was read.
+    Listed {
+        /// The step.
+        step: StepId,
+        /// The items and what else their plan is given, as they are journaled, and how many items there are; or what
+        /// is wrong with the list.
+        result: Result<(Payload, Payload, u64), Failure>,
     },
     /// An entry of the run's inbox.
     Entry(Entry),
@@ -136,6 +145,10 @@ pub enum UndoEnd {
 pub enum Action {
     /// Take the step's before-image, then answer with [`Input::Before`].
     TakeBefore(StepId),
+    /// Read the list of a `for_each`, then answer with [`Input::Listed`].
+    List(StepId),
+    /// Put together what the items of a `for_each` gave back, in order, then answer with [`Input::Ended`].
+    Gather(StepId),
     /// Enter the step's body. When the body waits in memory at the wait that is just over, let it go on instead.
     Enter(StepId, Attempt),
     /// Ask the world about the step, then answer with [`Input::Observed`].
@@ -167,4 +180,8 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// What to do once they are durable.
     pub actions: Vec<Action>,
+    /// Runs that begin in the transition that holds the events.
+    pub starts: Vec<ItemStart>,
+    /// Entries for runs that are items, sent by the same transition. They reach runs that have settled, too.
+    pub orders: Vec<Ordered>,
 }

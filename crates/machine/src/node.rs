@@ -1,6 +1,6 @@
 //! A step of a run.
 
-use crate::{StepState, UndoState};
+use crate::{Items, StepState, UndoState};
 use std::collections::BTreeMap;
 use towpath_model::{Attempt, Ended, Failure, Json, Name, Payload, Seq, Timestamp};
 
@@ -23,6 +23,8 @@ pub struct Node {
     pub(crate) before: Option<Payload>,
     pub(crate) checkpoint: Option<Payload>,
     pub(crate) waits: BTreeMap<Name, Waiting>,
+    /// Its items, when it is a `for_each` and they are listed.
+    pub(crate) items: Option<Box<Items>>,
     pub(crate) generation: u32,
     /// Steps of its section that it waits for and that are not at rest.
     pub(crate) missing: u32,
@@ -63,6 +65,7 @@ impl Node {
             before: None,
             checkpoint: None,
             waits: BTreeMap::new(),
+            items: None,
             generation: 0,
             missing,
             within: None,
@@ -103,6 +106,11 @@ impl Node {
     /// Its durable waits, over or not.
     pub fn waits(&self) -> &BTreeMap<Name, Waiting> {
         &self.waits
+    }
+
+    /// Its items, when it is a `for_each` and they are listed.
+    pub fn items(&self) -> Option<&Items> {
+        self.items.as_deref()
     }
 
     /// How often an operator gave its effects new keys.

@@ -2,7 +2,7 @@
 
 use crate::check::{Problems, check, predecessors};
 use std::{collections::HashMap, sync::Arc};
-use towpath_model::{Condition, Operand, PlanRecord, Section, StepId, StepRecord};
+use towpath_model::{Condition, Operand, PlanRecord, Role, Section, StepId, StepRecord};
 
 /// Place of a step in its plan. Never stored and never shown: ids are.
 pub type Ix = u32;
@@ -15,6 +15,19 @@ pub struct Plan {
     predecessors: Vec<Vec<Ix>>,
     dependents: Vec<Vec<Ix>>,
     facts: Vec<Vec<String>>,
+}
+
+/// A step of a plan that is a `for_each`.
+#[derive(Clone, Copy, Debug)]
+pub struct ForEach<'p> {
+    /// The list.
+    pub list: &'p Operand,
+    /// Pointer to the key within an item.
+    pub key: &'p str,
+    /// The plan of one item.
+    pub each: &'p PlanRecord,
+    /// Most items that run at once.
+    pub parallel: u32,
 }
 
 impl Plan {
@@ -56,6 +69,16 @@ impl Plan {
     /// The record of a step.
     pub fn step(&self, ix: Ix) -> &StepRecord {
         &self.record.steps[ix as usize]
+    }
+
+    /// What a step goes through, when it is a `for_each`.
+    pub fn for_each(&self, ix: Ix) -> Option<ForEach<'_>> {
+        match &self.step(ix).role {
+            Role::Step | Role::SubRun { .. } => None,
+            Role::ForEach { list, key, each, parallel } => {
+                Some(ForEach { list, key, each, parallel: *parallel })
+            }
+        }
     }
 
     /// The place of a step.

@@ -14,6 +14,7 @@ impl RunState {
         node.since = self.time;
         node.state = state;
         self.count(ix);
+        self.place_items(ix);
         if at_rest {
             self.come_to_rest(ix);
         }
@@ -144,7 +145,9 @@ impl RunState {
         live.due_waits.clear();
         live.due_tries.clear();
         live.asked.clear();
-        live.actions.retain(|a| !matches!(a, Action::TakeBefore(_)));
+        live.gathering.clear();
+        let begins = |a: &Action| matches!(a, Action::TakeBefore(_) | Action::List(_) | Action::Gather(_));
+        live.actions.retain(|a| !begins(a));
         live.actions.extend(parked.into_iter().map(|ix| Action::Forget(self.plan.step(ix).id.clone())));
     }
 
@@ -162,6 +165,7 @@ impl RunState {
     /// The run leaves its way: nothing of it starts any more, and what runs is asked to stop. Costs O(what is open).
     pub(crate) fn leave(&mut self, leaving: Leaving) {
         self.leaving = Some(leaving);
+        self.order_items();
         if self.phase != Phase::Forward {
             return;
         }

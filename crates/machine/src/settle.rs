@@ -1,7 +1,9 @@
 //! How a run ends.
 
 use crate::{Leaving, RunState, StepState, UndoState, state_of::Found, work::work};
-use towpath_model::{Aftermath, InDoubt, Operand, Outcome, Payload, RunSettled, Section, UndoPolicy, Why};
+use towpath_model::{
+    Aftermath, InDoubt, Operand, Outcome, Payload, Role, RunSettled, Section, StepRecord, UndoPolicy, Why,
+};
 
 impl RunState {
     pub(crate) fn settle(&self) -> RunSettled {
@@ -10,11 +12,13 @@ impl RunState {
             Some(Leaving::Abandoned { by, reason }) => {
                 Outcome::Abandoned { by: by.clone(), reason: reason.clone() }
             }
-            Some(Leaving::For { why, .. }) => {
+            Some(Leaving::For { why, unwind }) => {
                 let why = why.clone();
                 match why {
                     Why::Cancelled { .. } => Outcome::Cancelled { why },
                     Why::StepFailed { .. } if self.something_undone => Outcome::Compensated { why },
+                    Why::WithParent if self.something_undone && *unwind => Outcome::Compensated { why },
+                    Why::WithParent => Outcome::Cancelled { why },
                     Why::StepFailed { .. } | Why::Deadline => Outcome::Failed { why },
                 }
             }
@@ -51,7 +55,7 @@ impl RunState {
             {
                 after.failures.push((id(), failure.clone()));
             }
-            let effect = node.intent.is_some() && step.in_doubt != InDoubt::NoEffect;
+            let effect = node.intent.is_some() && has_effect(step);
             if effect && node.undo != UndoState::Done && node.is_unclear() {
                 after.in_doubt.push(id());
             }
@@ -67,4 +71,9 @@ impl RunState {
         }
         after
     }
+}
+
+/// Whether a step that began may have changed something outside: itself, or through its items.
+pub(crate) fn has_effect(step: &StepRecord) -> bool {
+    step.in_doubt != InDoubt::NoEffect || (step.role != Role::Step && step.methods.compensate)
 }

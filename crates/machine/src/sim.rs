@@ -5,6 +5,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod driver;
+pub(crate) mod family;
 pub(crate) mod ledger;
 pub(crate) mod plans;
 pub(crate) mod rng;

@@ -1,12 +1,14 @@
 //! The state of a run: the fold of its events.
 
-use crate::{Action, Ix, Node, Plan};
+use crate::{Action, ItemStart, Ix, Node, Ordered, Plan};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
-use towpath_model::{Actor, Ended, Json, Name, Outcome, RunId, Section, Seq, StepId, Timestamp, Why, limits};
+use towpath_model::{
+    Actor, Below, Ended, Json, Name, Outcome, RunId, Section, Seq, StepId, Timestamp, Why, limits,
+};
 
 /// A run, folded from its events.
 #[derive(Clone, Debug)]
@@ -16,6 +18,8 @@ pub struct RunState {
     pub(crate) seq: Seq,
     pub(crate) time: Timestamp,
     pub(crate) values: Arc<BTreeMap<String, Json>>,
+    /// The run and step that it is an item of.
+    pub(crate) below: Option<Below>,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) phase: Phase,
     pub(crate) leaving: Option<Leaving>,
@@ -27,6 +31,10 @@ pub struct RunState {
     pub(crate) no_return: Option<Ix>,
     pub(crate) something_undone: bool,
     pub(crate) outcome: Option<Outcome>,
+    /// Items that were listed, of all its steps: they raise the limit of its journal.
+    pub(crate) listed_items: u64,
+    /// Whether the run that it is an item of has it undone, though it has succeeded.
+    pub(crate) recalled: bool,
     pub(crate) sets: Sets,
     pub(crate) live: Live,
 }
@@ -53,6 +61,10 @@ pub(crate) struct Sets {
     pub(crate) undo_ready: BTreeSet<(Reverse<Seq>, Ix)>,
     pub(crate) undo_running: BTreeSet<Ix>,
     pub(crate) undo_resting: BTreeSet<Ix>,
+    /// Steps of which further items may begin.
+    pub(crate) items_begin: BTreeSet<Ix>,
+    /// Steps of which items are under way.
+    pub(crate) items_open: BTreeSet<Ix>,
 }
 
 /// What this process has under way for the run. Not part of the fold, and never compared.
@@ -60,10 +72,15 @@ pub(crate) struct Sets {
 pub(crate) struct Live {
     /// What the next decision gives out.
     pub(crate) actions: Vec<Action>,
+    /// What the next decision starts, and whom it tells what.
+    pub(crate) starts: Vec<ItemStart>,
+    pub(crate) orders: Vec<Ordered>,
     /// Steps whose body nobody runs any more, and how it ended: the next decision puts them in doubt.
     pub(crate) lost: BTreeMap<Ix, Ended>,
-    /// Steps whose before-image is being taken.
+    /// Steps whose before-image is being taken, or whose list is being read.
     pub(crate) asked: BTreeSet<Ix>,
+    /// Steps whose items' outputs are being put together.
+    pub(crate) gathering: BTreeSet<Ix>,
     /// Steps about which the world is being asked.
     pub(crate) observing: BTreeSet<Ix>,
     /// Times that were not reached yet.
@@ -144,7 +161,9 @@ impl PartialEq for RunState {
     fn eq(&self, other: &Self) -> bool {
         let parts =
             |s: &Self| (s.run, s.seq, s.time, s.deadline, s.phase, s.paused, s.cut_short, s.no_return);
+        let below = |s: &Self| (s.below.clone(), s.listed_items, s.recalled);
         parts(self) == parts(other)
+            && below(self) == below(other)
             && self.values == other.values
             && self.leaving == other.leaving
             && self.nodes == other.nodes
@@ -175,6 +194,7 @@ impl RunState {
             seq: Seq(0),
             time: Timestamp::MIN,
             values: Arc::default(),
+            below: None,
             deadline: None,
             phase: Phase::Forward,
             leaving: None,
@@ -185,6 +205,8 @@ impl RunState {
             no_return: None,
             something_undone: false,
             outcome: None,
+            listed_items: 0,
+            recalled: false,
             sets,
             live: Live::default(),
         }
@@ -213,6 +235,11 @@ impl RunState {
     /// The values of the plan's parameters.
     pub fn values(&self) -> &Arc<BTreeMap<String, Json>> {
         &self.values
+    }
+
+    /// The run and step that it is an item of.
+    pub fn below(&self) -> Option<&Below> {
+        self.below.as_ref()
     }
 
     /// The part of its life that the run is in.
@@ -274,7 +301,12 @@ impl RunState {
     /// Whether the journal has reached its limit. Then nothing starts on the way forward any more; a run that leaves its
     /// way is undone and settled all the same.
     pub fn is_full(&self) -> bool {
-        self.seq.0 >= limits::EVENTS_PER_JOURNAL
+        self.seq.0 >= limits::EVENTS_PER_JOURNAL + self.events_of_items()
+    }
+
+    /// By how many events the items that were listed raise the limits of the journal.
+    pub fn events_of_items(&self) -> u64 {
+        self.listed_items.saturating_mul(limits::EVENTS_PER_ITEM)
     }
 
     /// Whether an operator or the process holds everything back.
@@ -296,7 +328,7 @@ impl RunState {
     pub fn is_stuck(&self) -> bool {
         let sets = &self.sets;
         match self.phase {
-            Phase::Forward if self.is_full() => sets.running.is_empty(),
+            Phase::Forward if self.is_full() => sets.running.is_empty() && sets.items_open.is_empty(),
             Phase::Forward | Phase::OnFailure | Phase::Finally => {
                 !sets.resting.is_empty() && sets.moving == 0
             }
@@ -310,6 +342,7 @@ impl RunState {
         let live = &self.live;
         live.asked.is_empty()
             && live.observing.is_empty()
+            && live.gathering.is_empty()
             && live.actions.is_empty()
             && live.lost.is_empty()
             && self.sets.running.is_empty()

@@ -33,6 +33,8 @@ pub enum StepState {
     },
     /// An operator has to decide.
     Resting(Rest),
+    /// It is a `for_each`, and its items have their turn.
+    Items,
     /// It took effect.
     Done {
         /// Its output.
@@ -146,6 +148,7 @@ pub enum StepStateKind {
     Backoff,
     InDoubt,
     Resting,
+    Items,
     Done,
     Failed,
     Skipped,
@@ -198,6 +201,7 @@ impl StepState {
             StepState::Backoff { .. } => StepStateKind::Backoff,
             StepState::InDoubt { .. } => StepStateKind::InDoubt,
             StepState::Resting(_) => StepStateKind::Resting,
+            StepState::Items => StepStateKind::Items,
             StepState::Done { .. } => StepStateKind::Done,
             StepState::Failed { .. } => StepStateKind::Failed,
             StepState::Skipped { .. } => StepStateKind::Skipped,
@@ -210,6 +214,7 @@ impl StepState {
             self,
             StepState::Ready
                 | StepState::Running
+                | StepState::Items
                 | StepState::Backoff { .. }
                 | StepState::InDoubt { answered: false, .. }
         )

@@ -20,6 +20,14 @@ impl RunState {
         if e.attempt != node.attempt.next() {
             return Err(illegal("the attempt is not the next one"));
         }
+        if self.plan.for_each(ix).is_some() {
+            if node.items.is_none() {
+                return Err(illegal("the items of the step were not listed"));
+            }
+            self.nodes[ix as usize].attempt = e.attempt;
+            self.items_again(ix);
+            return Ok(());
+        }
         self.set_state(ix, StepState::Running);
         let within = self.plan.step(ix).within_ms.map(|ms| self.time.plus(Duration::from_millis(ms)));
         let node = &mut self.nodes[ix as usize];
@@ -45,8 +53,10 @@ impl RunState {
             | StepState::Parked { .. }
             | StepState::InDoubt { .. }
             | StepState::Resting(_) => {}
+            StepState::Items if self.node(ix).items.as_ref().is_some_and(|items| items.is_complete()) => {}
             _ => return Err(illegal("the step is not under way")),
         }
+        self.live.gathering.remove(&ix);
         self.live.observing.remove(&ix);
         let node = &mut self.nodes[ix as usize];
         (node.doubt, node.taken_over) = (None, None);
@@ -68,6 +78,7 @@ impl RunState {
         match self.node(ix).state {
             StepState::Ready | StepState::Running | StepState::Backoff { .. } => {}
             StepState::Parked { .. } => self.live.actions.push(Action::Forget(e.step.clone())),
+            StepState::Items if !matches!(e.then, Then::Retry { .. }) => {}
             _ => return Err(illegal("the step is not under way")),
         }
         self.live.asked.remove(&ix);

@@ -5,6 +5,7 @@ mod coverage;
 mod doubt;
 mod explanations;
 mod fuzz;
+mod items;
 mod limits;
 mod rules;
 mod skips;

@@ -30,11 +30,12 @@ macro_rules! moves {
 
 /// How a step goes on its way forward.
 pub const STEP_MOVES: &[Move<StepStateKind>] = moves! { StepStateKind {
-    Pending: RunStarted | Unwound | VerbAnswered => Ready;
+    Pending: RunStarted | Unwound | VerbAnswered | ParentOrdered => Ready;
     Pending: StepDone | StepFailed | StepInDoubt | StepObserved | StepSkipped => Ready;
     Ready: StepStarted => Running;
     Ready: StepSkipped => Skipped;
     Ready: StepFailed => Backoff | Resting | Failed;
+    Ready: ItemsListed => Items;
     Running: StepDone => Done;
     Running: StepFailed => Backoff | Resting | Failed;
     Running: StepInDoubt => InDoubt | Backoff | Resting | Failed;
@@ -44,7 +45,10 @@ pub const STEP_MOVES: &[Move<StepStateKind>] = moves! { StepStateKind {
     Parked: StepDone => Done;
     Parked: StepFailed => Backoff | Resting | Failed;
     Parked: StepInDoubt => InDoubt | Backoff | Resting | Failed;
-    Backoff: StepStarted => Running;
+    Backoff: StepStarted => Running | Items;
+    Backoff: ItemsListed => Items;
+    Items: StepDone => Done;
+    Items: StepFailed => Resting | Failed;
     Backoff: StepFailed => Backoff | Resting | Failed;
     InDoubt: StepDone => Done;
     InDoubt: StepObserved => InDoubt | Backoff | Resting | Failed;
@@ -67,17 +71,17 @@ pub const UNDO_MOVES: &[Move<UndoStateKind>] = moves! { UndoStateKind {
     Stuck | Asked: CompensationReset => Ready;
     Stuck | Asked: CompensationDone => Done;
     Stuck | Asked: CompensationSkipped => Left;
-    Waiting | Observing | Ready | Backoff | Stuck | Asked: VerbAnswered => Left;
+    Waiting | Observing | Ready | Backoff | Stuck | Asked: VerbAnswered | ParentOrdered => Left;
 } };
 
 /// How a run goes from one part of its life to the next.
 pub const PHASE_MOVES: &[Move<Phase>] = moves! { Phase {
-    Forward: StepFailed | StepInDoubt | VerbAnswered | DeadlinePassed => Draining;
-    Draining: UnwindStarted => Unwinding;
+    Forward: StepFailed | StepInDoubt | VerbAnswered | DeadlinePassed | ParentOrdered => Draining;
+    Draining | Settled: UnwindStarted => Unwinding;
     Draining | Unwinding: Unwound => OnFailure | Finally;
     Forward: RunStarted | StepDone | StepFailed | StepInDoubt | StepSkipped => Finally;
     OnFailure: StepDone | StepFailed | StepInDoubt | StepObserved | StepSkipped => Finally;
-    OnFailure: Unwound | VerbAnswered => Finally;
+    OnFailure: Unwound | VerbAnswered | ParentOrdered => Finally;
     Forward | Draining | Unwinding | OnFailure | Finally: RunSettled => Settled;
 } };
 

@@ -1,14 +1,15 @@
 //! Undoing: reverse dependency order, for every step whose intent was journaled.
 
 use crate::{
-    Action, Ix, Phase, Rest, RunState, StepState, UndoState,
+    Action, Ix, Leaving, Phase, Rest, RunState, StepState, UndoState,
     apply::{Fold, illegal},
+    settle::has_effect,
     state::Timer,
     transitions::visit,
     work::work,
 };
 use std::cmp::Reverse;
-use towpath_model::{Attempt, Failure, FailureKind, InDoubt, Section, StepId, Then, UndoPolicy};
+use towpath_model::{Attempt, Failure, FailureKind, Section, StepId, Then, UndoPolicy, Why};
 
 impl RunState {
     /// Whether unwinding has something to do about a step.
@@ -26,11 +27,20 @@ impl RunState {
         step.section == Section::Main
             && self.node(ix).intent.is_some()
             && step.undo == UndoPolicy::Keep
-            && step.in_doubt != InDoubt::NoEffect
+            && has_effect(step)
     }
 
     pub(crate) fn unwind_started(&mut self) -> Fold {
-        if self.phase != Phase::Draining || !self.sets.running.is_empty() || !self.will_unwind() {
+        let (running, items) = (&self.sets.running, &self.sets.items_open);
+        if self.phase == Phase::Settled && self.recalled {
+            self.recalled = false;
+            self.outcome = None;
+            self.leaving = Some(Leaving::For { why: Why::WithParent, unwind: true });
+        } else if self.phase != Phase::Draining
+            || !running.is_empty()
+            || !items.is_empty()
+            || !self.will_unwind()
+        {
             return Err(illegal("the run does not unwind now"));
         }
         self.set_phase(Phase::Unwinding);
@@ -145,7 +155,9 @@ impl RunState {
         node.undo_attempt = attempt;
         node.undo_tries += 1;
         self.set_undo(ix, UndoState::Running);
-        self.live.actions.push(Action::Compensate(step.clone(), attempt));
+        if !self.is_undone_by_items(ix) {
+            self.live.actions.push(Action::Compensate(step.clone(), attempt));
+        }
         Ok(())
     }
 
@@ -162,7 +174,7 @@ impl RunState {
 
     pub(crate) fn compensation_failed(&mut self, step: &StepId, failure: &Failure, then: &Then) -> Fold {
         let ix = self.ix(step)?;
-        if self.node(ix).undo != UndoState::Running {
+        if self.node(ix).undo != UndoState::Running || (self.has_open_items(ix) && *then != Then::Rest) {
             return Err(illegal("the step is not being undone"));
         }
         match then {
@@ -213,7 +225,9 @@ impl RunState {
         work(self.nodes.len());
         for ix in 0..self.plan.len() as Ix {
             let undo = &self.node(ix).undo;
-            if !undo.is_settled() && *undo != UndoState::Running {
+            if *undo == UndoState::Running {
+                self.leave_items(ix);
+            } else if !undo.is_settled() {
                 self.live.observing.remove(&ix);
                 self.set_undo(ix, UndoState::Left);
             }
@@ -222,7 +236,7 @@ impl RunState {
 
     pub(crate) fn unwound(&mut self) -> Fold {
         let over = match self.phase {
-            Phase::Draining => self.sets.running.is_empty(),
+            Phase::Draining => self.sets.running.is_empty() && self.sets.items_open.is_empty(),
             Phase::Unwinding => self.sets.undo_open == 0,
             _ => false,
         };

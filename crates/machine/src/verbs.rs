@@ -112,7 +112,7 @@ impl RunState {
     fn may_abandon(&self) -> Result<(), Refusal> {
         let given_up = matches!(self.leaving, Some(Leaving::Abandoned { .. }));
         match self.phase {
-            _ if given_up || self.sets.running.is_empty() => Ok(()),
+            _ if given_up || self.is_quiet() => Ok(()),
             Phase::Draining | Phase::Unwinding => Ok(()),
             Phase::Forward => Err(self.instead("something of the run is under way: cancel it first")),
             _ => Err(self.instead("its last steps are under way: wait until they end")),
@@ -194,11 +194,16 @@ impl RunState {
         self.cancel_word().into_iter().chain(abandon).collect()
     }
 
+    /// Whether neither a body nor an item is under way.
+    fn is_quiet(&self) -> bool {
+        self.sets.running.is_empty() && self.sets.items_open.is_empty()
+    }
+
     /// Whether the run can be given up and is not.
     fn may_abandon_now(&self) -> bool {
         let given_up = matches!(self.leaving, Some(Leaving::Abandoned { .. }));
         match self.phase {
-            Phase::Forward => self.sets.running.is_empty(),
+            Phase::Forward => self.is_quiet(),
             Phase::Draining | Phase::Unwinding => !given_up,
             Phase::OnFailure => self.sets.running.is_empty(),
             // Giving a run up lets its last steps run; doing so again ends them.

@@ -4,8 +4,8 @@
 //! does not know does not go on: the run is quarantined until a release that knows it folds it.
 
 use crate::{
-    Actor, Aftermath, Attempt, BlobRef, Digest, Failure, ItemKey, Json, Name, Outcome, Payload, PipelineName,
-    RunId, RunKey, Seq, StepId, Timestamp, Verb, Why,
+    Actor, Aftermath, Attempt, BlobRef, Digest, Failure, ItemKey, Json, Name, Order, Outcome, Payload,
+    PipelineName, RunId, RunKey, Seq, StepId, Timestamp, Verb, Why,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -86,7 +86,7 @@ kinds! {
     20 CompensationReset "compensation-reset" "An operator has undoing a step tried, again or at all.";
     21 CompensationSkipped "compensation-skipped" "An operator leaves a step's effect in place.";
     22 Unwound "unwound" "Undoing is over.";
-    23 RunSettled "run-settled" "The run is over. Always the last event.";
+    23 RunSettled "run-settled" "The run is over. The last event, unless the run that it is an item of has it undone.";
     24 PlanReplaced "plan-replaced" "The run goes on under another plan.";
     25 Imported "imported" "A fork took over a step's output from its parent.";
     26 Redacted "redacted" "The payload of an event was removed, its header kept.";
@@ -94,11 +94,12 @@ kinds! {
     28 LocksTaken "locks-taken" "The run holds the locks of a scope.";
     29 LocksReturned "locks-returned" "The run gave locks back.";
     30 ItemsListed "items-listed" "The items of a for_each, read once.";
-    31 SubRunStarted "sub-run-started" "An item, or a plan within the plan, runs as a run of its own.";
-    32 SubRunSettled "sub-run-settled" "A run below this one is over.";
-    33 SubRunUnwinding "sub-run-unwinding" "A run below this one was asked to undo what it did.";
+    31 SubRunsStarted "sub-runs-started" "Items of a for_each begin, each as a run of its own.";
+    32 SubRunSettled "sub-run-settled" "A run that is an item is over.";
+    33 SubRunsUnwinding "sub-runs-unwinding" "Runs that are items are asked to undo what they did.";
     34 Overridden "overridden" "Somebody passed a closed window, a freeze or a gate, with a reason.";
     35 EntryRefused "entry-refused" "An entry of the inbox that cannot be followed.";
+    36 ParentOrdered "parent-ordered" "The run that this one is an item of has it leave its way.";
 }
 
 impl Event {
@@ -112,6 +113,10 @@ impl Event {
             Event::PlanReplaced(e) => Some(&e.by),
             Event::Redacted(e) => Some(&e.by),
             Event::Overridden(e) => Some(&e.by),
+            Event::ParentOrdered(e) => match &e.order {
+                Order::Abandon { by, .. } => Some(by),
+                Order::Unwind | Order::Cancel => None,
+            },
             _ => None,
         }
     }
@@ -202,11 +207,15 @@ bodies! {
     Below {
         /// The parent.
         run: RunId,
-        /// The parent's step.
+        /// The parent's step, a `for_each`.
         step: StepId,
-        /// The item, when the step is a `for_each`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        item: Option<ItemKey>,
+        /// The item.
+        item: ItemKey,
+        /// Place of the item in its list, from 0.
+        index: u64,
+        /// What stands before the ids of its steps wherever they are named from outside: `deploy[eu-west-1]`, and with
+        /// a parent that is an item itself `outer[a]/deploy[eu-west-1]`.
+        path: StepId,
     }
 
     /// The intent of an attempt.
@@ -514,41 +523,54 @@ bodies! {
     ItemsListed {
         /// The step.
         step: StepId,
-        /// Key and value of each, in order.
+        /// Key and value of each, in order: `[["eu-west-1", {…}], …]`.
         items: Payload,
+        /// The values of the other parameters of the items' plan: an object.
+        given: Payload,
         /// How many there are.
         count: u64,
     }
 
-    /// An item, or a plan within the plan, runs as a run of its own.
-    SubRunStarted {
+    /// Items of a `for_each` begin, each as a run of its own: those of a stretch of the list. A run's id follows from
+    /// its parent, step, place and try: see [`RunId::of_item`].
+    SubRunsStarted {
         /// The step.
         step: StepId,
-        /// The item, when the step is a `for_each`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        item: Option<ItemKey>,
-        /// The run.
-        run: RunId,
+        /// Place of the first.
+        first: u64,
+        /// How many.
+        count: u64,
     }
 
-    /// A run below this one is over.
+    /// A run that is an item is over.
     SubRunSettled {
         /// The step.
         step: StepId,
-        /// The item, when the step is a `for_each`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        item: Option<ItemKey>,
+        /// Place of the item in its list.
+        index: u64,
+        /// Key of the item.
+        item: ItemKey,
+        /// The run.
+        run: RunId,
         /// How it ended.
         outcome: Outcome,
+        /// Whether it did something that it can undo.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        undoable: bool,
     }
 
-    /// A run below this one was asked to undo what it did.
-    SubRunUnwinding {
+    /// Runs that are items are asked to undo what they did.
+    SubRunsUnwinding {
         /// The step.
         step: StepId,
-        /// The item, when the step is a `for_each`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        item: Option<ItemKey>,
+        /// Places of the items in their list.
+        items: Vec<u64>,
+    }
+
+    /// The run that this one is an item of has it leave its way.
+    ParentOrdered {
+        /// What it is to do.
+        order: Order,
     }
 
     /// Somebody passed a closed window, a freeze or a gate, with a reason.

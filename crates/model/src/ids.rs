@@ -2,6 +2,7 @@
 
 use crate::limits;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// A text that cannot be the id it was meant to be.
@@ -129,6 +130,39 @@ impl StepId {
     pub fn within(&self, outer: &StepId) -> Result<StepId, IdError> {
         StepId::new(&format!("{outer}/{self}"))
     }
+
+    /// The item `key` of this `for_each`: `deploy[eu-west-1]`.
+    pub fn item(&self, key: &ItemKey) -> StepId {
+        StepId::new(&format!("{self}[{key}]")).expect("a step's id with an item's key is a step's id")
+    }
+
+    /// How many slugs it is made of.
+    pub fn depth(&self) -> usize {
+        let mut inside = false;
+        1 + self
+            .0
+            .bytes()
+            .filter(|b| {
+                inside = (inside || *b == b'[') && *b != b']';
+                *b == b'/' && !inside
+            })
+            .count()
+    }
+}
+
+/// What the keys of sub-runs begin with.
+const SUB_RUN: &str = "sub-run/";
+
+impl RunKey {
+    /// The key of a run that is an item of another's step.
+    pub fn of_sub_run(run: RunId) -> RunKey {
+        RunKey::new(&format!("{SUB_RUN}{run}")).expect("a word and a UUID are a run key")
+    }
+
+    /// Whether it has the form of a sub-run's key, which nobody else may use.
+    pub fn is_of_sub_run(&self) -> bool {
+        self.0.starts_with(SUB_RUN)
+    }
 }
 
 macro_rules! numbers { ($($(#[$doc:meta])* $name:ident($int:ty);)*) => { $(
@@ -173,6 +207,25 @@ impl RunId {
     /// The bytes of this id.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+
+    /// The id of the run that is the item at `index` of a `for_each`, on its try `tries` from 1: the first 16 bytes of
+    /// SHA-256 over the parent's id, the step's id (preceded by its length as eight bytes), the place and the try (as
+    /// eight bytes each, all little endian), marked as a UUID of version 8 (RFC 9562). A transition that is written
+    /// twice so makes the same runs.
+    pub fn of_item(parent: RunId, step: &StepId, index: u64, tries: u32) -> RunId {
+        let mut hash = Sha256::new();
+        hash.update(parent.0);
+        hash.update((step.as_str().len() as u64).to_le_bytes());
+        hash.update(step.as_str());
+        hash.update(index.to_le_bytes());
+        hash.update(u64::from(tries).to_le_bytes());
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        bytes[6] = bytes[6] & 0x0f | 0x80;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        RunId(bytes)
     }
 }
 
@@ -248,6 +301,25 @@ mod tests {
         for bad in ["", "A", "a/", "/a", "a//b", "a[", "a[]", "a]b", "a[x]b", "a b"] {
             assert!(StepId::new(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn ids_of_items_are_a_stored_format() {
+        let (parent, step) = (RunId::from_bytes([7; 16]), StepId::new("deploy").unwrap());
+        let run = RunId::of_item(parent, &step, 3, 1);
+        assert_eq!(run.to_string(), "02f33f4e-9469-8c48-81e1-dbb7cd14a3d3");
+        assert_ne!(run, RunId::of_item(parent, &step, 3, 2));
+        assert_ne!(run, RunId::of_item(parent, &step, 4, 1));
+        let key = RunKey::of_sub_run(run);
+        assert!(key.is_of_sub_run() && !RunKey::new("checkout@4f2c").unwrap().is_of_sub_run());
+    }
+
+    #[test]
+    fn step_paths_of_items() {
+        let (step, key) = (StepId::new("eu/deploy").unwrap(), ItemKey::new("a/b [c").unwrap());
+        let item = step.item(&key);
+        assert_eq!((item.as_str(), item.depth()), ("eu/deploy[a/b [c]", 2));
+        assert_eq!(StepId::new("apply").unwrap().within(&item).unwrap().depth(), 3);
     }
 
     #[test]

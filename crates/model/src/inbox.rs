@@ -1,6 +1,6 @@
 //! What comes to a run from outside: signals, approvals and verbs, all through its inbox.
 
-use crate::{Actor, Json, Name, StepId, Timestamp};
+use crate::{Actor, ItemKey, Json, Name, Outcome, RunId, StepId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -36,6 +36,61 @@ pub enum Message {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
+    /// A run that is an item of a step of this one is over. Sent by the engine, with the item's last transition.
+    SubRunSettled {
+        /// The step.
+        step: StepId,
+        /// Place of the item in its list.
+        index: u64,
+        /// Key of the item.
+        item: ItemKey,
+        /// The run.
+        run: RunId,
+        /// How it ended.
+        outcome: Outcome,
+        /// Whether it did something that it can undo.
+        undoable: bool,
+    },
+    /// What the run that this one is an item of has it do. Sent by the engine.
+    Parent {
+        /// What.
+        order: Order,
+    },
+}
+
+/// What a run has its items do when it leaves its way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Stop and undo what was done, also when all of it had been done.
+    Unwind,
+    /// Stop and leave what was done.
+    Cancel,
+    /// Come to the end at once; the run above was given up.
+    Abandon {
+        /// Who gave it up.
+        by: Actor,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+}
+
+impl Order {
+    /// The order in one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Order::Unwind => "unwind",
+            Order::Cancel => "cancel",
+            Order::Abandon { .. } => "abandon",
+        }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
 }
 
 /// What an operator may do to a run.

@@ -44,13 +44,14 @@ pub use ids::{
     Actor, Attempt, Epoch, IdError, ItemKey, Kind, Name, PipelineName, RunId, RunKey, RunNo, Seq, StepId,
     WorkerId,
 };
-pub use inbox::{Entry, EntryId, Message, NewEntry, ResolveAs, Verb};
+pub use inbox::{Entry, EntryId, Message, NewEntry, Order, ResolveAs, Verb};
 pub use json::{BlobRef, Json, Payload};
 pub use key::{Key, KeyPhase};
 pub use listing::{Listing, Status};
 pub use outcome::{Aftermath, Outcome, Why};
 pub use plan::{
     InDoubt, Methods, PLAN_FORMAT, PlanRecord, Read, ReadMode, Role, Section, StepRecord, UndoPolicy,
+    plan_hash,
 };
 pub use preview::{PlanPreview, StepPreview};
 pub use retry::RetryPolicy;

@@ -11,12 +11,19 @@ pub const PLAN_BYTES: usize = 4 << 20;
 pub const INLINE_BYTES: usize = 64 << 10;
 /// Bytes of a value that is stored as a blob: 16 MiB.
 pub const BLOB_BYTES: usize = 16 << 20;
-/// Events in one journal; a run that reaches it rests as stuck.
+/// Events in one journal; a run that reaches it rests as stuck. Every item of a `for_each` adds
+/// [`EVENTS_PER_ITEM`] to it.
 pub const EVENTS_PER_JOURNAL: u64 = 50_000;
 /// Events in one journal above which a warning is logged.
 pub const EVENTS_WARNING: u64 = 5_000;
+/// Events by which each listed item raises the limits of its journal: that it began, and that it is over.
+pub const EVENTS_PER_ITEM: u64 = 2;
 /// Items of one `for_each`.
 pub const ITEMS_PER_FOR_EACH: usize = 100_000;
+/// Items of one `for_each` that run at once.
+pub const ITEMS_AT_ONCE: u32 = 1_000;
+/// Bytes of an item's output above which its report refers to a blob instead of holding it: 1 KiB.
+pub const REPORTED_BYTES: usize = 1 << 10;
 /// Named waits of one step.
 pub const WAITS_PER_STEP: usize = 10_000;
 /// Attempts of one step; then it rests as stuck, whatever its retry policy says.

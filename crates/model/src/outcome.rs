@@ -24,6 +24,8 @@ pub enum Why {
     },
     /// The run's own time limit passed.
     Deadline,
+    /// The run that it is an item of leaves its way, and has it come along.
+    WithParent,
 }
 
 impl fmt::Display for Why {
@@ -33,6 +35,7 @@ impl fmt::Display for Why {
             Why::Cancelled { by, reason } if reason.is_empty() => write!(f, "cancelled by {by}"),
             Why::Cancelled { by, reason } => write!(f, "cancelled by {by}: {reason}"),
             Why::Deadline => f.write_str("the run's deadline passed"),
+            Why::WithParent => f.write_str("the run that it is an item of left its way"),
         }
     }
 }

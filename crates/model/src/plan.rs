@@ -109,11 +109,11 @@ pub enum Role {
     ForEach {
         /// The list.
         list: Operand,
-        /// Pointer to the key within an item.
+        /// RFC 6901 pointer to the key within an item; empty when the item is its own key.
         key: String,
-        /// The plan of one item.
+        /// The plan of one item. Its parameters are `item` and those that the node's `with` gives.
         each: Box<PlanRecord>,
-        /// Most items that run at once.
+        /// Most items that run at once, up to [`ITEMS_AT_ONCE`](crate::limits::ITEMS_AT_ONCE).
         parallel: u32,
     },
     /// A plan that runs as a run of its own.
@@ -239,7 +239,18 @@ impl PlanRecord {
     /// # Errors
     /// When a value cannot be canonical.
     pub fn hash_with(&self, values: &BTreeMap<String, Json>) -> Result<Digest, canonical::CanonicalError> {
-        let both = BTreeMap::from([("pipeline", Json::of(&self.hash()?)?), ("values", Json::of(values)?)]);
-        Ok(Digest::of(canonical::of(&both)?.as_bytes()))
+        plan_hash(self.hash()?, values)
     }
+}
+
+/// The hash of the plan that a pipeline with this hash makes with these values; see [`PlanRecord::hash_with`].
+///
+/// # Errors
+/// When a value cannot be canonical.
+pub fn plan_hash(
+    pipeline: Digest,
+    values: &BTreeMap<String, Json>,
+) -> Result<Digest, canonical::CanonicalError> {
+    let both = BTreeMap::from([("pipeline", Json::of(&pipeline)?), ("values", Json::of(values)?)]);
+    Ok(Digest::of(canonical::of(&both)?.as_bytes()))
 }

@@ -249,6 +249,7 @@ async fn start(store: &SqliteStore, worker: &WorkerId, n: u64) -> Outcome<(Chain
         head_hash: Digest::ZERO,
         listing: Listing { status: Status::Running, note: String::new(), outcome: None },
         labels: Vec::new(),
+        parent: None,
         wake: Wake::Keep,
         owner: Some(worker.clone()),
         blobs: Vec::new(),

@@ -134,7 +134,10 @@ impl Store for SqliteStore {
             return Ok(Vec::new());
         }
         let weight = Weight { transitions: batch.len(), bytes: batch.iter().map(Transition::bytes).sum() };
-        let commit = move |tx: &Tx<'_>| batch.iter().map(|t| write::commit(tx, t)).collect();
+        let commit = move |tx: &Tx<'_>| {
+            write::check_starts(tx, &batch)?;
+            batch.iter().map(|t| write::commit(tx, t)).collect()
+        };
         let answers: Vec<Result<Seq, Refused>> =
             self.writer.submit("commit", weight, commit).answer().await?;
         self.counters.transitions.add(answers.iter().filter(|a| a.is_ok()).count() as u64);

@@ -13,4 +13,4 @@ pub(crate) use commit::commit;
 pub(crate) use inbox::put_entry;
 pub(crate) use lease::{claim, heartbeat, quarantine, register, retire};
 pub(crate) use project::{Projection, project};
-pub(crate) use start::start;
+pub(crate) use start::{check_starts, start};

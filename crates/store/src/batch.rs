@@ -18,6 +18,10 @@ pub fn check_batch(batch: &[Transition]) -> Result<(), StoreError> {
     if batch.len() > limits::BATCH_TRANSITIONS {
         return invalid("transitions", limits::BATCH_TRANSITIONS, batch.len());
     }
+    if batch.iter().flat_map(|t| &t.start).any(|new| new.owner.is_some()) {
+        let owned = StoreError::new(StoreErrorKind::Invalid, "commit");
+        return Err(owned.with("what", "a run that a transition starts has an owner"));
+    }
     let bytes = batch.iter().map(Transition::event_bytes).sum();
     if bytes > limits::BATCH_BYTES {
         return invalid("bytes", limits::BATCH_BYTES, bytes);

@@ -22,5 +22,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Refused, StoreError, StoreErrorKind};
 pub use logs::{LOG_BYTES, LOG_GAP, LOG_LINE_BYTES, LogCut, LogRoom, log_pieces};
 pub use memory::MemoryStore;
-pub use store::{Changed, Cursor, Filter, Head, Page, Projector, Put, RunRow, Started, Store, StoreHealth};
+pub use store::{
+    Changed, Cursor, Filter, Head, Level, Page, Projector, Put, RunRow, Started, Store, StoreHealth,
+};
 pub use transition::{Blob, Claim, Claimed, LockChange, LogLine, NewRun, Progress, Transition, Wake};

@@ -127,7 +127,10 @@ impl Store for MemoryStore {
     async fn commit(&self, batch: Vec<Transition>) -> Result<Vec<Result<Seq, Refused>>, StoreError> {
         check_batch(&batch)?;
         let is_noticed = batch.iter().any(Transition::is_noticed);
-        let commit = |state: &mut State, now| Ok(batch.into_iter().map(|t| state.commit(t, now)).collect());
+        let commit = |state: &mut State, now| {
+            state.check_starts(&batch)?;
+            Ok(batch.into_iter().map(|t| state.commit(t, now)).collect())
+        };
         self.write(commit, |_| is_noticed)
     }
 

@@ -44,6 +44,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - a released run can be claimed when it is due or has an entry
     /// - an entry sent to another run arrives with the transition or not at all
     /// - an entry sent to a run whose inbox is full arrives all the same
+    /// - a run that a transition starts is there with it or not at all
+    /// - a run that a transition starts and that is there already stays as it is
+    /// - a run that a transition starts can be claimed at once or at its wake
+    /// - a run started under the key of another makes its batch invalid and writes nothing
+    /// - a recalled run can be claimed though it is over
     /// - a free lock is granted with the transition that asks for it
     /// - a returned lock goes to the run that asked first
     /// - a run that settles holds no lock and waits for none
@@ -72,7 +77,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - a run whose owner is proven dead is claimed at once
     /// - a parked run is claimed when its wake is due and not before
     /// - a parked run is claimed when its inbox holds an entry
-    /// - a settled run is never claimed
+    /// - a settled run is never claimed unless it is recalled
     /// - a claim takes at most its limit, the longest due first
     /// - claims without progress are counted
     /// - a run that was given back counts its claims anew
@@ -152,6 +157,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Contract
     /// - pages show every run once, also while runs are added
     /// - a filter by status, pipeline and labels holds
+    /// - a filter by parent holds
     async fn list(&self, filter: &Filter, page: Page) -> Result<Vec<RunRow>, StoreError>;
 
     /// Sets a run's row to quarantined with a reason, by the holder of its lease, and gives the lease back. No event.
@@ -257,6 +263,8 @@ pub struct RunRow {
     pub listing: Listing,
     /// Labels.
     pub labels: Vec<(String, String)>,
+    /// The run that it is an item of.
+    pub parent: Option<RunId>,
     /// When it was started.
     pub started_at: Timestamp,
     /// When its row last changed.
@@ -276,6 +284,31 @@ pub struct Filter {
     pub pipeline: Option<PipelineName>,
     /// All of these labels.
     pub labels: Vec<(String, String)>,
+    /// Runs of their own, or items of others.
+    pub level: Level,
+}
+
+/// Which runs a list shows, by the run that they are an item of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Level {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that are no items.
+    Top,
+    /// The items of this run.
+    ItemsOf(RunId),
+}
+
+impl Level {
+    /// Whether a run with this parent is shown.
+    pub fn shows(self, parent: Option<RunId>) -> bool {
+        match self {
+            Level::All => true,
+            Level::Top => parent.is_none(),
+            Level::ItemsOf(run) => parent == Some(run),
+        }
+    }
 }
 
 /// A part of a list.

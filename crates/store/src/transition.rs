@@ -27,6 +27,11 @@ pub struct Transition {
     /// Entries for the inboxes of other runs. They are taken also above the limit of an inbox, since a run's own
     /// items may be more; one for a run that is over, or not there, is dropped.
     pub send: Vec<(RunId, NewEntry)>,
+    /// Entries for other runs' inboxes that reach runs that are over, too: such a run can be claimed once more.
+    pub recall: Vec<(RunId, NewEntry)>,
+    /// Runs that begin, without an owner. One whose id is there already stays as it is, so that a transition can be
+    /// written again.
+    pub start: Vec<NewRun>,
     /// Changes of locks.
     pub locks: Vec<LockChange>,
     /// Values too large for their events.
@@ -80,6 +85,8 @@ impl Transition {
             wake: Wake::Keep,
             consumed: Vec::new(),
             send: Vec::new(),
+            recall: Vec::new(),
+            start: Vec::new(),
             locks: Vec::new(),
             blobs: Vec::new(),
             logs: Vec::new(),
@@ -98,9 +105,10 @@ impl Transition {
         self.release || self.settles()
     }
 
-    /// Whether anybody but its own driver has to look: it gives a run back, or puts entries into inboxes.
+    /// Whether anybody but its own driver has to look: it gives a run back, starts some, or puts entries into inboxes.
     pub fn is_noticed(&self) -> bool {
-        self.gives_back() || !self.send.is_empty() || !self.locks.is_empty()
+        let tells = !self.send.is_empty() || !self.recall.is_empty() || !self.locks.is_empty();
+        self.gives_back() || tells || !self.start.is_empty()
     }
 
     /// Bytes of its events, which a [batch](crate::check_batch) limits.
@@ -108,9 +116,11 @@ impl Transition {
         self.events.iter().map(|e| e.header.len() + e.payload.as_ref().map_or(0, Vec::len)).sum()
     }
 
-    /// Bytes of its events and blobs: about what writing it costs.
+    /// Bytes of its events and blobs, and of the runs that it starts: about what writing it costs.
     pub fn bytes(&self) -> usize {
-        self.event_bytes() + self.blobs.iter().map(|b| b.text.len()).sum::<usize>()
+        let started = self.start.iter().flat_map(|new| &new.events);
+        let started: usize = started.map(|e| e.header.len() + e.payload.as_ref().map_or(0, Vec::len)).sum();
+        self.event_bytes() + started + self.blobs.iter().map(|b| b.text.len()).sum::<usize>()
     }
 }
 
@@ -163,6 +173,8 @@ pub struct NewRun {
     pub listing: Listing,
     /// Labels to search by.
     pub labels: Vec<(String, String)>,
+    /// The run that it is an item of.
+    pub parent: Option<RunId>,
     /// When it has to be driven, if it is not owned from the start: at a time, or else at once.
     pub wake: Wake,
     /// The worker that drives it from the start, at epoch 1; without, whoever claims it. It must have registered.

@@ -72,18 +72,39 @@ impl fmt::Debug for Fault {
 /// A store in which one append goes wrong: the first that holds the event aimed at. Everything else passes through.
 ///
 /// A test asserts with [`fired`](FaultStore::fired) that the fault struck.
-#[derive(Debug)]
 pub struct FaultStore {
     inner: Arc<dyn Store>,
     aim: Aim,
+    /// Whether an event of this run can be the one that is aimed at.
+    whose: Box<dyn Fn(RunId) -> bool + Send + Sync>,
     fault: Fault,
     fired: AtomicU32,
+}
+
+impl fmt::Debug for FaultStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultStore")
+            .field("aim", &self.aim)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
 }
 
 impl FaultStore {
     /// Wraps a store.
     pub fn new(inner: Arc<dyn Store>, aim: Aim, fault: Fault) -> Arc<Self> {
-        Arc::new(FaultStore { inner, aim, fault, fired: AtomicU32::new(0) })
+        FaultStore::of_run(inner, aim, |_| true, fault)
+    }
+
+    /// Wraps a store, with an aim at runs for which `whose` answers yes. It is asked about each event in the order in which
+    /// they are written, so that it can learn of a run by its first one.
+    pub fn of_run(
+        inner: Arc<dyn Store>,
+        aim: Aim,
+        whose: impl Fn(RunId) -> bool + Send + Sync + 'static,
+        fault: Fault,
+    ) -> Arc<Self> {
+        Arc::new(FaultStore { inner, aim, whose: Box::new(whose), fault, fired: AtomicU32::new(0) })
     }
 
     /// How often the fault struck: 0 or 1.
@@ -91,8 +112,11 @@ impl FaultStore {
         self.fired.load(Ordering::SeqCst)
     }
 
-    fn holds<'a>(&self, mut events: impl Iterator<Item = &'a StoredEvent>) -> bool {
-        events.any(|event| Header::decode(&event.header).is_ok_and(|header| header.seq == self.aim.seq))
+    fn holds<'a>(&self, events: impl Iterator<Item = &'a StoredEvent>) -> bool {
+        let is_aimed_at = |event: &StoredEvent| {
+            Header::decode(&event.header).is_ok_and(|h| (self.whose)(h.run) && h.seq == self.aim.seq)
+        };
+        events.filter(|event| is_aimed_at(event)).count() > 0
     }
 
     /// Strikes, if this is the side aimed at and it was not struck before.
@@ -128,7 +152,10 @@ impl Store for FaultStore {
     }
 
     async fn commit(&self, batch: Vec<Transition>) -> Result<Vec<Result<Seq, Refused>>, StoreError> {
-        let hit = self.holds(batch.iter().flat_map(|t| &t.events));
+        let started =
+            |t: &'_ Transition| t.start.iter().flat_map(|new| new.events.clone()).collect::<Vec<_>>();
+        let started: Vec<StoredEvent> = batch.iter().flat_map(started).collect();
+        let hit = self.holds(batch.iter().flat_map(|t| &t.events).chain(&started));
         if hit {
             self.strike(Side::Before, "commit")?;
         }
@@ -252,6 +279,7 @@ mod tests {
             head_hash: sealed.hash,
             listing: Listing { status: Status::Running, note: String::new(), outcome: None },
             labels: Vec::new(),
+            parent: None,
             wake: Wake::Never,
             owner: None,
             blobs: Vec::new(),

@@ -159,7 +159,7 @@ impl Seen {
 fn standing(state: &StepState) -> Standing {
     match state {
         StepState::Pending | StepState::Ready => Standing::Waiting,
-        StepState::Running | StepState::InDoubt { .. } => Standing::Running,
+        StepState::Running | StepState::Items | StepState::InDoubt { .. } => Standing::Running,
         StepState::Parked { .. } | StepState::Backoff { .. } => Standing::Parked,
         StepState::Resting(_) => Standing::Stuck,
         StepState::Done { .. } => Standing::Done,

@@ -13,9 +13,10 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args[..] {
         ["ledger", file] => ledger::serve(file.as_ref(), |port| tell(&port.to_string())).map_err(Into::into),
-        ["drive", db, plan, port] => go(db, plan, port, None),
-        ["drive", db, plan, port, seq, side] => go(db, plan, port, Some((seq, side))),
-        _ => Err("want: ledger FILE, or drive DB PLAN LEDGER-PORT [SEQ before|after]".into()),
+        ["drive", db, plan, port] => go(db, plan, port, None, None),
+        ["drive", db, plan, port, seq, side] => go(db, plan, port, Some((seq, side)), None),
+        ["drive", db, plan, port, seq, side, item] => go(db, plan, port, Some((seq, side)), Some(item)),
+        _ => Err("want: ledger FILE, or drive DB PLAN LEDGER-PORT [SEQ before|after [ITEM]]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,6 +32,7 @@ fn go(
     plan: &str,
     port: &str,
     aim: Option<(&str, &str)>,
+    item: Option<&str>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let aim = match aim {
         None => None,
@@ -43,7 +45,8 @@ fn go(
             },
         }),
     };
-    let orders = Orders { db: PathBuf::from(db), plan: plan.to_owned(), ledger: port.parse()?, aim };
+    let item = item.map(str::parse).transpose()?;
+    let orders = Orders { db: PathBuf::from(db), plan: plan.to_owned(), ledger: port.parse()?, aim, item };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(drive(orders))
 }

@@ -1,16 +1,16 @@
 //! The process that drives one run, and stops dead where it is told to.
 
-use super::plans::{LedgerWorld, kinds, plan};
+use super::plans::{FOR_EACH, LedgerWorld, kinds, plan};
 use std::{
     error::Error,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use towpath::{
     Engine,
-    model::{RunId, Status},
+    model::{PipelineName, RunId, RunKey, Status, StepId},
     store::Store,
     store_sqlite::{Options, SqliteStore},
 };
@@ -30,6 +30,8 @@ pub struct Orders {
     pub ledger: u16,
     /// Where to stop dead.
     pub aim: Option<Aim>,
+    /// In the journal of which item; in that of the run itself without.
+    pub item: Option<u64>,
 }
 
 /// Opens a journal as the children do.
@@ -62,7 +64,12 @@ pub async fn drive(orders: Orders) -> Result<(), Box<dyn Error + Send + Sync>> {
     let store = open(&orders.db)?;
     let seen = store.clone();
     let store = match orders.aim {
-        Some(aim) => FaultStore::new(store, aim, Fault::Call(Arc::new(stop_dead))),
+        Some(aim) => {
+            let fault = Fault::Call(Arc::new(stop_dead));
+            let (pipeline, key) = (PipelineName::new(&orders.plan)?, RunKey::new(&orders.plan)?);
+            let known = store.find_key(&pipeline, &key).await?.map(|row| row.run);
+            FaultStore::of_run(store, aim, whose(known, orders.item), fault)
+        }
         None => store,
     };
     let engine = Engine::builder(store)
@@ -75,9 +82,20 @@ pub async fn drive(orders: Orders) -> Result<(), Box<dyn Error + Send + Sync>> {
     let plan = plan(&orders.plan).map_err(|e| e.to_string())?;
     let run = engine.run(plan, orders.plan.as_str()).await?;
     tell(&format!("run {}", run.id()));
-    watch(&*seen, run.id(), orders.aim).await?;
+    watch(&*seen, run.id(), orders.aim.filter(|_| orders.item.is_none())).await?;
     engine.shutdown().await?;
     Ok(())
+}
+
+/// Whether a run is the one that is aimed at: the one that is known or else the first of which an event is written, or an
+/// item of it.
+fn whose(known: Option<RunId>, item: Option<u64>) -> impl Fn(RunId) -> bool + Send + Sync + 'static {
+    let first = known.map_or_else(OnceLock::new, OnceLock::from);
+    let step = StepId::new(FOR_EACH).expect("a constant id keeps the rule");
+    move |run| {
+        let parent = *first.get_or_init(|| run);
+        item.map_or(run == parent, |index| run == RunId::of_item(parent, &step, index, 1))
+    }
 }
 
 /// Stands still for ever at the append that was aimed at, so that the parent kills the process just there.

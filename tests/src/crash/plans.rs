@@ -3,7 +3,7 @@
 use super::ledger::{Ask, Line, ask};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
-use towpath::{Offers, model::RetryPolicy, prelude::*};
+use towpath::{Draft, Offers, model::RetryPolicy, prelude::*};
 
 /// What the steps have effects on.
 pub trait World: Send + Sync {
@@ -126,6 +126,27 @@ async fn unstick(cx: &StepContext, _undo: Undo<String>, _what: String) -> Result
     effect(cx, "undo", "stick", true)
 }
 
+/// The regions that there are.
+#[step("crash.regions/v1", no_effect)]
+pub async fn regions(_cx: &StepContext) -> Result<Vec<String>, StepError> {
+    Ok(["a", "b", "c"].map(str::to_owned).to_vec())
+}
+
+/// Fails for good in one region, after the others had their time.
+#[step("crash.check/v1", no_effect)]
+pub async fn check(
+    cx: &StepContext,
+    region: String,
+    fails: String,
+    _after: String,
+) -> Result<String, StepError> {
+    if region != fails {
+        return Ok(region);
+    }
+    cx.sleep("others", Duration::from_millis(150)).await?;
+    Err(StepError::permanent("this region is bad"))
+}
+
 /// Says that repeating is harmless, which is not so: the proof has to find it out.
 #[step("crash.lie/v1", idempotent)]
 pub async fn lie(cx: &StepContext) -> Result<(), StepError> {
@@ -134,11 +155,40 @@ pub async fn lie(cx: &StepContext) -> Result<(), StepError> {
 
 /// All kinds of the sample plans.
 pub fn kinds() -> Steps {
-    steps![put, order, bake, gate, fail, sticky, lie]
+    steps![put, order, bake, gate, fail, sticky, regions, check, lie]
 }
 
 /// The sample plans, by name.
-pub const NAMES: [&str; 6] = ["linear", "diamond", "waits", "approval", "doubt", "unwind"];
+pub const NAMES: [&str; 10] =
+    ["linear", "diamond", "waits", "approval", "doubt", "unwind", "ends", "within", "items", "items-unwind"];
+
+/// The step of a sample plan that goes through the regions.
+pub const FOR_EACH: &str = "regions";
+
+/// The regions, which are the items.
+pub const REGIONS: [&str; 3] = ["a", "b", "c"];
+
+/// Each region puts something there and orders something, two at once; one of them may fail.
+fn in_regions(p: &Draft, fails: &str) {
+    let first = p.step("first", put::of("first"));
+    let list = p.step("list", regions::of());
+    let each = |p: &Draft, region: &Handle<String>| {
+        let applied = p.step("apply", put::of(&first));
+        let booked = p.step("book", order::of(&applied));
+        p.step("check", check::of(region, fails, &booked))
+    };
+    let live = p.for_each(FOR_EACH, &list, |region| region, each).parallel(2);
+    p.step("last", put::of("last")).after(&live);
+}
+
+/// A pipeline that is placed within another.
+fn region() -> Result<Pipeline<String>, PlanErrors> {
+    let p = Pipeline::new("region");
+    let image = p.param::<String>("image");
+    let applied = p.step("apply", put::of(&image));
+    let booked = p.step("book", order::of(&applied));
+    p.output(&booked).build()
+}
 
 /// One sample plan.
 ///
@@ -181,6 +231,19 @@ pub fn plan(name: &str) -> Result<Plan<()>, Box<dyn std::error::Error>> {
             let d = p.step("d", put::of(&a));
             p.step("bad", fail::of(&c)).after(&d);
         }
+        "ends" => {
+            let a = p.step("a", put::of("a"));
+            p.step("bad", fail::of(&a));
+            p.on_failure("note", put::of("note"));
+            p.finally("tidy", order::of("tidy"));
+        }
+        "within" => {
+            let first = p.step("first", put::of("first"));
+            let eu = p.sub("eu", &region()?, params! { image: &first });
+            p.sub("us", &region()?, params! { image: &eu });
+        }
+        "items" => in_regions(&p, "none"),
+        "items-unwind" => in_regions(&p, "c"),
         "liar" => drop(p.step("lie", lie::of())),
         other => return Err(format!("there is no sample plan {other:?}: take one of {NAMES:?}").into()),
     }
@@ -196,6 +259,10 @@ pub fn steps(plan: &str) -> &'static [&'static str] {
         "approval" => &["build", "gate", "promote"],
         "doubt" => &["one", "two", "three"],
         "unwind" => &["a", "b", "c", "d", "bad"],
+        "ends" => &["a", "bad", "note", "tidy"],
+        "within" => &["first", "eu/apply", "eu/book", "us/apply", "us/book"],
+        "items" => &["first", "list", FOR_EACH, "last"],
+        "items-unwind" => &["first", "list", FOR_EACH],
         _ => &[],
     }
 }
@@ -203,7 +270,8 @@ pub fn steps(plan: &str) -> &'static [&'static str] {
 /// The effects that a step of this plan must have left when it is journaled as done.
 pub fn effects(plan: &str, step: &str) -> &'static [&'static str] {
     match (plan, step) {
-        (_, "gate" | "bad") => &[],
+        (_, "gate" | "bad" | "list" | FOR_EACH | "check") => &[],
+        (_, "eu/book" | "us/book" | "book" | "tidy") => &["order"],
         ("waits", "bake") => &["weight-1", "weight-2", "weight-3"],
         ("diamond", "right") | ("approval", "promote") | ("doubt", _) | ("unwind", "c") => &["order"],
         ("unwind", "b") => &["stick"],

@@ -2,8 +2,9 @@
 
 use super::core::{Driver, Live};
 use crate::{
-    body::{self, Given, QUICK, Supervised, What},
+    body::{self, Body, Given, QUICK, Supervised, What},
     host::{self, BodyHost, Cancel, Secrets},
+    plans::{Is, Prepared},
 };
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,8 @@ impl Driver {
         let alone = actions.len() == 1 && self.bodies.is_empty();
         for action in actions {
             match action {
+                Action::List(step) => self.list(&step),
+                Action::Gather(step) => self.gather(&step),
                 Action::TakeBefore(step) => self.begin_unless_draining(What::Before, &step, None, alone),
                 Action::Enter(step, attempt) => {
                     if !self.go_on(&step) {
@@ -43,13 +46,13 @@ impl Driver {
 
     /// Whether nothing is begun, because this engine lacks something for the run: it leaves memory soon, and what was
     /// to be begun is told anew to whoever loads it.
-    fn withhold(&mut self) -> bool {
+    pub(super) fn withhold(&mut self) -> bool {
         let lacks = !self.lacking.is_empty();
         self.withheld |= lacks;
         lacks
     }
 
-    fn ix(&self, step: &StepId) -> Ix {
+    pub(super) fn ix(&self, step: &StepId) -> Ix {
         self.plan.plan.find(step).expect("the machine names steps of its plan")
     }
 
@@ -88,8 +91,9 @@ impl Driver {
         let plan = self.plan.clone();
         let known = plan.known(ix);
         let host = self.host(what, ix, attempt);
-        let step: Arc<dyn ErasedStep> = match &known.step {
-            Ok(step) => step.clone(),
+        let step: Arc<dyn ErasedStep> = match &known.is {
+            Ok(Is::Step(step)) => step.clone(),
+            Ok(Is::Items(_)) => unreachable!("a for_each has no body to enter"),
             Err(why) => {
                 // A run is held before it comes to a step that is not known; this is for what came to pass since.
                 let error = StepError::needs_operator(format!("it cannot be entered here: {why}"));
@@ -115,6 +119,20 @@ impl Driver {
             }
         }
         let learner = (what == What::Run && known.habit.is_open()).then(|| (plan.clone(), ix));
+        self.spawn(what, ix, attempt, host, body, learner);
+    }
+
+    /// Runs an entry in a task of its own.
+    pub(super) fn spawn(
+        &mut self,
+        what: What,
+        ix: Ix,
+        attempt: Attempt,
+        host: Arc<BodyHost>,
+        body: Body,
+        learner: Option<(Arc<Prepared>, Ix)>,
+    ) {
+        let span = self.span_of(what, ix, attempt);
         let task = Supervised::new(body, host.entry, host.mailbox.clone(), learner).instrument(span);
         let task = tokio::spawn(task).abort_handle();
         self.keep_live(what, ix, attempt, host, Some(task));
@@ -145,7 +163,7 @@ impl Driver {
         });
     }
 
-    fn host(&mut self, what: What, ix: Ix, attempt: Attempt) -> Arc<BodyHost> {
+    pub(super) fn host(&mut self, what: What, ix: Ix, attempt: Attempt) -> Arc<BodyHost> {
         self.last_entry += 1;
         let over = if what == What::Run { host::over(self.state.node(ix)) } else { BTreeMap::new() };
         Arc::new(BodyHost {
@@ -185,7 +203,7 @@ impl Driver {
         Given {
             entry: Entry {
                 run: self.slot.run,
-                step: step.id.clone(),
+                step: self.path_of(ix),
                 attempt,
                 phase: if what == What::Undo { KeyPhase::Undo } else { KeyPhase::Run },
                 generation: node.generation(),
@@ -203,7 +221,7 @@ impl Driver {
     }
 
     fn span_of(&self, what: What, ix: Ix, attempt: Attempt) -> tracing::Span {
-        let (run, step) = (self.slot.run, &self.plan.plan.step(ix).id);
+        let (run, step) = (self.slot.run, self.path_of(ix));
         tracing::info_span!("step", %run, %step, %attempt, entry = ?what)
     }
 

@@ -3,6 +3,7 @@
 use super::{
     core::{Driver, Gone},
     draft::{Asked, Draft, Drafted},
+    family::Family,
     leave::Leaving,
 };
 use crate::{tally::Left, time::Backoff};
@@ -23,6 +24,7 @@ struct Parts {
     logs: Vec<LogLine>,
     progress: Vec<Progress>,
     blobs: Vec<Blob>,
+    family: Family,
 }
 
 impl Driver {
@@ -37,7 +39,10 @@ impl Driver {
             return Ok(None);
         }
         let (logs, progress) = self.flushes.take(&self.side, is_last);
+        let mut family = self.family(&mut draft).await?;
+        draft.blobs.append(&mut family.blobs);
         let parts = Parts {
+            family,
             wake: leaving.as_ref().map_or(Wake::Keep, |l| l.wake),
             release: is_last,
             listing,
@@ -46,6 +51,8 @@ impl Driver {
             blobs: std::mem::take(&mut draft.blobs),
         };
         self.commit(&draft, &parts).await?;
+        self.moved = Instant::now();
+        self.tell_family(&parts.family);
         self.tell(&draft, parts.listing);
         match leaving {
             None => {
@@ -85,9 +92,11 @@ impl Driver {
             // Boxed, because it is rare and its room is not.
             Box::pin(self.find_out(error, &chain, draft, parts)).await?;
         }
-        let warns = self.chain.seq().0 < limits::EVENTS_WARNING && chain.seq().0 >= limits::EVENTS_WARNING;
+        let warning = limits::EVENTS_WARNING + self.state.events_of_items();
+        let warns = self.chain.seq().0 < warning && chain.seq().0 >= warning;
         if warns {
-            let (run, events, most) = (self.slot.run, chain.seq(), limits::EVENTS_PER_JOURNAL);
+            let (run, events) = (self.slot.run, chain.seq());
+            let most = limits::EVENTS_PER_JOURNAL + self.state.events_of_items();
             tracing::warn!(%run, %events, most, "the journal is long; the run rests when it reaches the limit");
         }
         self.chain = chain;
@@ -130,6 +139,9 @@ impl Driver {
             wake: parts.wake,
             consumed: draft.consumed.clone(),
             blobs: parts.blobs.clone(),
+            start: parts.family.start.clone(),
+            send: parts.family.send.clone(),
+            recall: parts.family.recall.clone(),
             logs: parts.logs.clone(),
             progress: parts.progress.clone(),
             release: parts.release,

@@ -11,9 +11,12 @@ use crate::{
     side::{Flushes, Side},
     tally::Left,
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 use tokio::{sync::mpsc::UnboundedReceiver, task::AbortHandle, time::Instant};
-use towpath_machine::{Action, Input, Ix, RunState};
+use towpath_machine::{Action, Input, Ix, Listed, RunState};
 use towpath_model::{Attempt, Chain, Ended, Epoch, Listing, Name, Timestamp};
 use towpath_step::host::Waited;
 
@@ -58,6 +61,10 @@ pub(crate) struct Driver {
     pub(super) lacking: Vec<String>,
     /// Whether something was to be begun while something lacked.
     pub(super) withheld: bool,
+    /// The lists of its steps that are a `for_each`, once they are needed.
+    pub(super) lists: HashMap<Ix, Arc<Listed>>,
+    /// When something was written last.
+    pub(super) moved: Instant,
     turns: u32,
 }
 
@@ -136,6 +143,8 @@ impl Driver {
             draining: false,
             lacking: Vec::new(),
             withheld: false,
+            lists: HashMap::new(),
+            moved: Instant::now(),
             turns: 0,
         });
         (driver, actions)
@@ -179,6 +188,8 @@ impl Driver {
         let decision = self.state.decide(draft.now);
         draft.push(decision.events);
         draft.actions.extend(decision.actions);
+        draft.starts.extend(decision.starts);
+        draft.orders.extend(decision.orders);
         self.wake = self.state.wake();
     }
 

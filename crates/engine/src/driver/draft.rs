@@ -1,7 +1,7 @@
 //! A transition that is being put together.
 
 use crate::{mailbox::EntryNo, mailbox::Reply, values::Stored};
-use towpath_machine::Action;
+use towpath_machine::{Action, ItemStart, Ordered};
 use towpath_model::{Actor, DoneBy, EntryId, Event, Name, Payload, SkipWhy, Timestamp};
 use towpath_step::host::Waited;
 use towpath_store::Blob;
@@ -17,6 +17,9 @@ pub(crate) struct Draft {
     pub(super) now: Timestamp,
     pub(super) events: Vec<Drafted>,
     pub(super) actions: Vec<Action>,
+    /// Items that begin with it, and what others are told with it.
+    pub(super) starts: Vec<ItemStart>,
+    pub(super) orders: Vec<Ordered>,
     pub(super) blobs: Vec<Blob>,
     pub(super) consumed: Vec<EntryId>,
     /// Who is told that a checkpoint is durable.
@@ -46,6 +49,8 @@ impl Draft {
             now,
             events: Vec::new(),
             actions: Vec::new(),
+            starts: Vec::new(),
+            orders: Vec::new(),
             blobs: Vec::new(),
             consumed: Vec::new(),
             saved: Vec::new(),

@@ -101,6 +101,7 @@ impl Driver {
                 Input::Observed { step, answer }
             }
             End::Undone(end) => Input::Undone { step, attempt, end },
+            End::Listed(read) => self.list_read(live.ix, read, draft),
             End::Dropped => return,
         };
         self.take(input, draft);
@@ -111,7 +112,7 @@ impl Driver {
         let undoing = match live.what {
             What::Run => false,
             What::Undo => true,
-            What::Before | What::Observe => {
+            What::Before | What::Observe | What::List | What::Gather => {
                 let text =
                     "a checkpoint can be saved by a step's work and by its undoing, not while it looks";
                 // A body that is gone needs no answer.

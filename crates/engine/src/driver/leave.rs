@@ -40,7 +40,7 @@ impl Driver {
         }
         if self.state.is_idle() {
             // Nobody waits for the answers of those any more.
-            self.drop_quietly(|what| matches!(what, What::Before | What::Observe));
+            self.drop_quietly(What::is_quiet);
         }
         let parks = |no| draft.waits.iter().any(|w| w.entry == no && !self.stays(w.until, draft.now));
         let at_work = self.bodies.iter().any(|b| !parks(b.no));
@@ -61,7 +61,7 @@ impl Driver {
             // What lacked is not needed any more: loaded anew, the run is told again what is to be begun.
             return Some(Leaving { wake: Wake::At(draft.now), left: Left::Parked });
         }
-        if !draft.actions.is_empty() || self.stays(self.wake, draft.now) {
+        if !draft.actions.is_empty() || self.stays(self.wake, draft.now) || self.stays_for_items() {
             return None;
         }
         Some(self.at_rest(draft))
@@ -99,7 +99,7 @@ impl Driver {
         self.deferred.clear();
         self.state.hold(true);
         // What looks, and what waits durably, has nothing to tell.
-        self.drop_quietly(|what| matches!(what, What::Before | What::Observe));
+        self.drop_quietly(What::is_quiet);
         self.bodies.retain(|b| b.waiting.is_none());
         for body in &mut self.bodies {
             body.ask_to_stop(grace);

@@ -14,9 +14,11 @@ mod actions;
 mod commit;
 mod core;
 mod draft;
+mod family;
 mod inputs;
 mod leave;
 mod rest;
 
 pub(crate) use self::commit::engine_actor;
 pub(crate) use self::core::{Begin, Driver};
+pub(crate) use self::family::report;

@@ -27,6 +27,7 @@ impl Driver {
         let wake = self.wake.map(|at| time::look_at(&*self.shared.clock, at));
         let flush = self.flushes.due(&self.side);
         let observe = self.observe_at.filter(|_| !self.deferred.is_empty());
-        bodies.chain(wake).chain(flush).chain(self.look_at).chain(observe).min()
+        let items = self.state.awaits_items().then(|| self.moved + self.shared.config.park_after);
+        bodies.chain(wake).chain(flush).chain(self.look_at).chain(observe).chain(items).min()
     }
 }

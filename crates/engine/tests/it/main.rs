@@ -12,6 +12,7 @@ mod ends;
 mod faults;
 mod follow;
 mod inbox;
+mod items;
 mod pipelines;
 mod preview;
 mod quarantine;

@@ -1,7 +1,7 @@
 use super::{Problems, check};
 use crate::{
     Plan,
-    sim::plans::{StepExt, id, name, output_of, record, step},
+    sim::plans::{StepExt, for_each, id, json, name, output_of, record, step},
 };
 use std::sync::Arc;
 use towpath_model::{Condition, InDoubt, Operand, PlanRecord, ReadMode, Role, Section, UndoPolicy, limits};
@@ -48,7 +48,7 @@ fn each_problem_of_a_step_by_itself() {
     let run = Box::new(record([step("x")]));
     assert_eq!(
         of(|p| p.steps[0].role = Role::SubRun { plan: run }),
-        ["step a: plans below plans cannot be driven by this release: use a newer one"]
+        ["step a: a plan that runs by itself cannot be driven by this release: use a newer one"]
     );
     assert_eq!(
         one(|s| s.locks.push(name("production"))),
@@ -179,4 +179,77 @@ fn a_plan_knows_its_graph() {
     );
     assert_eq!(plan.facts(0), ["/n", "/m", "/out"]);
     assert_eq!(plan.section(Section::Main).collect::<Vec<_>>(), [0, 1]);
+}
+
+/// A plan with a step that goes through a list, and what is wrong with it after a change of that step.
+fn of_items(change: impl Fn(&mut towpath_model::StepRecord)) -> Vec<String> {
+    let mut step = for_each(step("deploy"), record([step("apply").undoable()]), 4);
+    change(&mut step);
+    check(&record([step])).iter().map(ToString::to_string).collect()
+}
+
+fn each(step: &mut towpath_model::StepRecord, change: impl FnOnce(&mut PlanRecord)) {
+    let Role::ForEach { each, .. } = &mut step.role else { panic!("a for_each") };
+    change(each);
+}
+
+#[test]
+fn each_problem_of_a_step_that_goes_through_a_list() {
+    assert_eq!(of_items(|_| {}), [""; 0]);
+    let parallel = |n| {
+        of_items(move |s| {
+            let Role::ForEach { parallel, .. } = &mut s.role else { panic!("a for_each") };
+            *parallel = n;
+        })
+    };
+    assert_eq!(parallel(limits::ITEMS_AT_ONCE), [""; 0]);
+    assert_eq!(parallel(0), ["step deploy: 0 of its items run at once: give 1 to 1000"]);
+    assert_eq!(parallel(1_001), ["step deploy: 1001 of its items run at once: give 1 to 1000"]);
+    assert_eq!(
+        of_items(|s| s.methods.compensate = false),
+        ["step deploy: its items can be undone, and its record says otherwise: build the plan anew"]
+    );
+    assert_eq!(
+        of_items(|s| s.within_ms = Some(1)),
+        ["step deploy: a for_each has no time limit of its own: give its items' steps one"]
+    );
+    assert_eq!(
+        of_items(|s| s.section = Section::Finally),
+        ["step deploy: a for_each has its turn on the way forward: place it there"]
+    );
+    assert_eq!(
+        of_items(|s| s.with = json("{\"given\":{\"yes\":{\"from\":{\"step\":\"a\"}}}}")),
+        ["step deploy: it takes something from a without reading it: build the plan anew"]
+    );
+    assert_eq!(
+        of_items(|s| s.with = json("{\"given\":{\"yes\":{\"param\":{\"name\":\"x\"}}}}")),
+        ["step deploy: it takes the parameter \"x\", which is not declared"]
+    );
+    assert_eq!(
+        of_items(|s| s.with = json("{}")),
+        ["step deploy: its items' plan has the parameters {\"item\", \"yes\"} and is given {\"item\"}"]
+    );
+    assert_eq!(
+        of_items(|s| each(s, |p| p.steps[0].retry.attempts_max = 0)),
+        ["step deploy: the plan of its items: step apply: retry allows 0 attempts: give 1 to 1000"]
+    );
+    assert_eq!(
+        of_items(|s| {
+            let Role::ForEach { key, .. } = &mut s.role else { panic!("a for_each") };
+            *key = "name".into();
+        }),
+        ["step deploy: \"name\" is no place of a key: write a pointer, as in \"/name\""]
+    );
+}
+
+#[test]
+fn limit_of_nesting_holds_for_items_at_the_limit_and_one_above() {
+    let nested = |depth: usize| {
+        let inner =
+            (1..depth).fold(record([step("apply")]), |each, _| record([for_each(step("in"), each, 1)]));
+        check(&record([for_each(step("deploy"), inner, 1)]))
+    };
+    assert_eq!(nested(limits::NESTING), []);
+    let problems = nested(limits::NESTING + 1);
+    assert_eq!(problems[0].to_string(), "step deploy: its items' steps are nested deeper than 8");
 }

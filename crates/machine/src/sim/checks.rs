@@ -1,7 +1,7 @@
 //! What holds after every transition, whatever happened.
 
 use super::driver::{Sim, What};
-use crate::{Ix, Mover, Phase, RunState, StepState, UndoState};
+use crate::{Decision, ItemState, Ix, Mover, Phase, RunState, StepState, UndoState};
 use std::{cmp::Reverse, collections::BTreeSet};
 use towpath_model::Status;
 
@@ -23,7 +23,8 @@ fn time_is_minded(sim: &Sim) {
         assert!(wake > sim.now, "decide did not act upon {wake}:\n{}", sim.story());
     }
     let again = state.decide(sim.now);
-    assert!(again.events.is_empty() && again.actions.is_empty(), "decided twice: {again:?}\n{}", sim.story());
+    let nothing = again == Decision::default();
+    assert!(nothing, "decided twice: {again:?}\n{}", sim.story());
     if let Some(wake) = state.wake() {
         let (seq, due) = (state.seq(), state.live.clone());
         let decision = state.decide(wake);
@@ -57,6 +58,10 @@ pub(crate) fn sets_are_those_of_the_states(state: &RunState) {
         let open = open.filter(|ix| !state.node(*ix).state.is_at_rest()).count();
         assert_eq!(sets.open[section] as usize, open);
     }
+    let with_open =
+        all().filter(|ix| state.node(*ix).items().is_some_and(|items| items.open().next().is_some()));
+    assert_eq!(sets.items_open, with_open.collect());
+    all().filter_map(|ix| state.node(ix).items()).for_each(items_are_counted);
     let undo = |f: &dyn Fn(&UndoState) -> bool| -> BTreeSet<Ix> {
         all().filter(|ix| f(&state.node(*ix).undo)).collect()
     };
@@ -69,14 +74,25 @@ pub(crate) fn sets_are_those_of_the_states(state: &RunState) {
     assert_eq!(sets.undo_ready, ready.collect());
 }
 
+fn items_are_counted(items: &crate::Items) {
+    let of = |f: &dyn Fn(ItemState) -> bool| -> BTreeSet<u64> {
+        (0..items.count()).filter(|i| f(items.state(*i).unwrap())).collect()
+    };
+    assert_eq!(items.open, of(&|s| matches!(s, ItemState::Running | ItemState::Unwinding)));
+    assert_eq!(items.failed, of(&|s| s == ItemState::Failed));
+    let waiting: BTreeSet<u64> = (items.next..items.count()).chain(items.again.iter().copied()).collect();
+    assert_eq!(waiting, of(&|s| s == ItemState::Waiting));
+    assert!(items.undoable.is_subset(&of(&|s| s == ItemState::Done)));
+}
+
 /// Never more at once than the plan allows.
 fn places_are_kept(sim: &Sim) {
     let record = sim.state.plan.record();
     // A before-image that nobody waits for any more changes nothing and is not counted.
     let run = sim.bodies.iter().filter(|b| match b.what {
-        What::Before => sim.state.live.asked.contains(&b.ix),
+        What::Before | What::List => sim.state.live.asked.contains(&b.ix),
         What::Run => !b.parked,
-        What::Observe | What::Undo => false,
+        What::Observe | What::Undo | What::Gather => false,
     });
     let run = run.count();
     assert!(run <= record.parallel as usize, "{run} bodies at once:\n{}", sim.story());
@@ -95,8 +111,11 @@ pub(crate) fn somebody_moves_it(sim: &Sim) {
     }
     let under_way = sim.bodies.iter().any(|b| !b.parked);
     let explanation = state.explain();
-    let named =
-        explanation.waits.iter().any(|w| matches!(w.mover, Mover::Signal { .. } | Mover::Operator(_)));
+    let named = explanation.waits.iter().any(|w| match &w.mover {
+        Mover::Signal { .. } | Mover::Operator(_) => true,
+        Mover::Items(runs) => !runs.is_empty(),
+        Mover::Worker | Mover::Time(_) => false,
+    });
     assert!(
         under_way || state.wake().is_some() || named,
         "rests in silence:\n{explanation}\n{}",
@@ -116,6 +135,7 @@ pub(crate) fn somebody_moves_it(sim: &Sim) {
                 assert!(minded || mine || blocked, "time is not minded: {explanation}\n{}", sim.story());
             }
             Mover::Signal { .. } | Mover::Operator(_) => {}
+            Mover::Items(ref runs) => assert!(!runs.is_empty(), "{explanation}\n{}", sim.story()),
         }
     }
 }

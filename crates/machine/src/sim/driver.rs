@@ -5,7 +5,10 @@ use super::{
     plans::{self, id, json, name},
     rng::Rng,
 };
-use crate::{Action, BodyEnd, Explanation, Input, Ix, Mover, Observation, Phase, Plan, RunState, UndoEnd};
+use crate::{
+    Action, BodyEnd, Explanation, Input, ItemStart, Ix, Mover, Observation, Ordered, Phase, Plan, RunState,
+    UndoEnd,
+};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use towpath_model::{
     Actor, Attempt, BlobRef, Digest, Ended, Entry, EntryId, Event, Failure, FailureKind, Json, Message,
@@ -27,6 +30,17 @@ pub(crate) struct Sim {
     received: Timestamp,
     entries: i64,
     pub(crate) held: bool,
+    /// What the transition that is being made will give to other runs.
+    giving: Vec<Given>,
+    /// What was given to other runs.
+    pub(crate) given: Vec<Given>,
+}
+
+/// What a transition does to other runs.
+#[derive(Clone, Debug)]
+pub(crate) enum Given {
+    Start(ItemStart),
+    Send(RunId, Message),
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +60,8 @@ pub(crate) enum What {
     Run,
     Observe,
     Undo,
+    List,
+    Gather,
 }
 
 pub(crate) fn run_id() -> RunId {
@@ -68,18 +84,24 @@ pub(crate) fn failure(kind: FailureKind) -> Failure {
 impl Sim {
     /// A run of `plan` that has just begun.
     pub(crate) fn new(plan: Arc<Plan>, rng: Rng, deadline: Option<Timestamp>) -> Self {
+        Sim::begin(run_id(), plan, rng, plans::run_started(deadline), at(0))
+    }
+
+    /// A run that has just begun.
+    pub(crate) fn begin(run: RunId, plan: Arc<Plan>, rng: Rng, begins: Event, now: Timestamp) -> Self {
         let mut sim = Sim {
             rng,
-            state: RunState::new(run_id(), plan),
+            state: RunState::new(run, plan),
             journal: Vec::new(),
             draft: Vec::new(),
-            now: at(0),
+            now,
             bodies: Vec::new(),
-            received: at(0),
+            received: now,
             entries: 0,
             held: false,
+            giving: Vec::new(),
+            given: Vec::new(),
         };
-        let begins = plans::run_started(deadline);
         sim.state.apply(Seq(1), sim.now, &begins).unwrap();
         sim.draft.push((sim.now, begins));
         sim.decide();
@@ -160,10 +182,18 @@ impl Sim {
     pub(crate) fn decide_only(&mut self) -> Vec<Action> {
         let decision = self.state.decide(self.now);
         self.note(decision.events);
+        self.giving.extend(decision.starts.into_iter().map(Given::Start));
+        let order = |o: Ordered| Given::Send(o.run, Message::Parent { order: o.order });
+        self.giving.extend(decision.orders.into_iter().map(order));
         decision.actions
     }
 
     fn note(&mut self, events: Vec<Event>) {
+        let settled = events.iter().filter_map(|event| match event {
+            Event::RunSettled(settled) => self.state.report(settled),
+            _ => None,
+        });
+        self.giving.extend(settled.map(|(run, message)| Given::Send(run, message)));
         self.draft.extend(events.into_iter().map(|event| (self.now, event)));
     }
 
@@ -175,11 +205,13 @@ impl Sim {
             self.journal.push((at, event));
         }
         assert_eq!(self.journal.len() as u64, self.state.seq().0);
+        self.given.append(&mut self.giving);
     }
 
     /// The process dies: the run is folded anew from what is durable.
     pub(crate) fn die(&mut self) {
         self.draft.clear();
+        self.giving.clear();
         self.bodies.clear();
         self.held = false;
         self.state = self.fold(self.journal.len());
@@ -188,7 +220,7 @@ impl Sim {
 
     /// The first `n` events of the journal, folded.
     pub(crate) fn fold(&self, n: usize) -> RunState {
-        let mut state = RunState::new(run_id(), self.state.plan().clone());
+        let mut state = RunState::new(self.state.run(), self.state.plan().clone());
         for (seq, (at, event)) in (1..).zip(&self.journal[..n]) {
             state.apply(Seq(seq), *at, event).unwrap();
         }
@@ -199,18 +231,23 @@ impl Sim {
         let plan = self.state.plan().clone();
         let place = |step: &StepId| plan.find(step).unwrap();
         match action {
-            Action::TakeBefore(step) => self.begin(What::Before, place(&step), Attempt(0)),
+            Action::TakeBefore(step) => self.begin_body(What::Before, place(&step), Attempt(0)),
+            Action::List(step) => self.begin_body(What::List, place(&step), Attempt(0)),
+            Action::Gather(step) => {
+                let attempt = self.state.node(place(&step)).attempt();
+                self.begin_body(What::Gather, place(&step), attempt);
+            }
             Action::Observe(step) => {
                 self.bodies.retain(|b| b.what != What::Observe || b.ix != place(&step));
-                self.begin(What::Observe, place(&step), Attempt(0));
+                self.begin_body(What::Observe, place(&step), Attempt(0));
             }
-            Action::Compensate(step, attempt) => self.begin(What::Undo, place(&step), attempt),
+            Action::Compensate(step, attempt) => self.begin_body(What::Undo, place(&step), attempt),
             Action::Enter(step, attempt) => match self.run_body(place(&step)) {
                 Some(body) => {
                     assert!(body.parked && body.attempt == attempt, "{step} is entered though it runs");
                     body.parked = false;
                 }
-                None => self.begin(What::Run, place(&step), attempt),
+                None => self.begin_body(What::Run, place(&step), attempt),
             },
             Action::Stop(step) => {
                 let Some(body) = self.run_body(place(&step)) else {
@@ -230,7 +267,7 @@ impl Sim {
         }
     }
 
-    fn begin(&mut self, what: What, ix: Ix, attempt: Attempt) {
+    fn begin_body(&mut self, what: What, ix: Ix, attempt: Attempt) {
         assert!(!self.bodies.iter().any(|b| b.what == what && b.ix == ix), "{what:?} of {ix} began twice");
         self.bodies.push(Body { what, ix, attempt, parked: false, stopping: false, expired: false });
     }
@@ -296,6 +333,13 @@ impl Sim {
                 self.take(Input::Observed { step, answer }).unwrap();
             }
             What::Undo => self.some_undo(i, step),
+            What::List => {
+                self.bodies.swap_remove(i);
+                let count = self.rng.below(5) as u64;
+                let result = if self.rng.chance(85) { Ok(listed(count)) } else { Err(self.some_failure()) };
+                self.take(Input::Listed { step, result }).unwrap();
+            }
+            What::Gather => self.succeed(i),
             What::Run if body.parked => {
                 self.bodies.swap_remove(i);
                 // It leaves memory, and sometimes it had gone on instead of waiting.
@@ -488,7 +532,7 @@ impl Sim {
         panic!("the run has not settled after {most} turns:\n{}\n{}", self.state.explain(), self.story());
     }
 
-    fn calm_turn(&mut self) {
+    pub(crate) fn calm_turn(&mut self) {
         self.now = self.now.plus(Duration::from_millis(1));
         if let Some(i) = self.bodies.iter().position(|b| !b.parked) {
             self.succeed(i);
@@ -506,7 +550,7 @@ impl Sim {
         let (output, facts, unreadable) = (json("{\"ok\":true,\"n\":1}").into(), BTreeMap::new(), None);
         let input = match body.what {
             What::Before => Input::Before { step, result: Ok(json("{\"was\":1}").into()) },
-            What::Run => {
+            What::Run | What::Gather => {
                 let end = BodyEnd::Done { output, facts, unreadable };
                 Input::Ended { step, attempt: body.attempt, end }
             }
@@ -514,6 +558,7 @@ impl Sim {
                 Input::Observed { step, answer: Observation::Done { output, facts, unreadable } }
             }
             What::Undo => Input::Undone { step, attempt: body.attempt, end: UndoEnd::Done },
+            What::List => Input::Listed { step, result: Ok(listed(2)) },
         };
         self.take(input).unwrap();
     }
@@ -527,7 +572,7 @@ impl Sim {
             .collect();
         if movers.is_empty() {
             assert!(
-                self.state.wake().is_some(),
+                self.state.wake().is_some() || self.state.awaits_items(),
                 "nobody can move the run: {:?}\n{:?}\n{}\n{}",
                 self.bodies,
                 self.state.live,
@@ -544,14 +589,14 @@ impl Sim {
                 assert_eq!(self.verb(verb), Ok(()), "{word} was named and is refused");
             }
             Mover::Signal { command, .. } => self.obey(&command),
-            Mover::Worker | Mover::Time(_) => unreachable!("filtered out above"),
+            Mover::Worker | Mover::Time(_) | Mover::Items(_) => unreachable!("filtered out above"),
         }
     }
 
     /// Does what a command of the explanation does.
     fn obey(&mut self, command: &str) {
         let words: Vec<&str> = command.split(' ').collect();
-        let run = run_id().to_string();
+        let run = self.state.run().to_string();
         match words[..] {
             ["approve", of, step] if of == run => {
                 let (step, comment) = (id(step), "looks good".into());
@@ -577,6 +622,12 @@ impl Sim {
     pub(crate) fn kinds(&self) -> Vec<&'static str> {
         self.journal.iter().map(|(_, e)| e.kind().word()).collect()
     }
+}
+
+/// A list of so many items, as it is journaled.
+pub(crate) fn listed(count: u64) -> (Payload, Payload, u64) {
+    let items: Vec<(String, u64)> = (0..count).map(|i| (format!("k{i}"), i)).collect();
+    (Json::of(&items).unwrap().into(), json("{\"yes\":true}").into(), count)
 }
 
 impl Body {

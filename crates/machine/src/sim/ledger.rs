@@ -2,7 +2,7 @@
 
 use super::driver::Sim;
 use std::collections::{BTreeMap, BTreeSet};
-use towpath_model::{Answer, Event, Outcome, Section, StepId, StepRecord, UndoPolicy};
+use towpath_model::{Answer, Event, InDoubt, Outcome, Role, Section, StepId, StepRecord, Then, UndoPolicy};
 
 /// What happened to a step, by the numbers of its events.
 #[derive(Default)]
@@ -37,6 +37,12 @@ pub(crate) fn check(sim: &Sim) {
     ledger.latest_first();
 }
 
+/// Whether a step, or one of its items, may have changed something.
+fn has_effect(step: &StepRecord) -> bool {
+    let is_for_each = matches!(step.role, Role::ForEach { .. });
+    if is_for_each { step.methods.compensate } else { step.in_doubt != InDoubt::NoEffect }
+}
+
 impl<'a> Ledger<'a> {
     fn read(sim: &'a Sim) -> Self {
         let steps = &sim.state.plan.record().steps;
@@ -55,6 +61,9 @@ impl<'a> Ledger<'a> {
                 let line = self.lines.get_mut(&e.step).unwrap();
                 line.intent.get_or_insert(n);
                 line.taken_over = false;
+            }
+            Event::ItemsListed(e) => {
+                self.lines.get_mut(&e.step).unwrap().intent.get_or_insert(n);
             }
             Event::StepObserved(e) => {
                 self.lines.get_mut(&e.step).unwrap().taken_over =
@@ -77,6 +86,7 @@ impl<'a> Ledger<'a> {
             Event::CompensationReset(e) => self.lines.get_mut(&e.step).unwrap().reset = true,
             Event::CompensationDone(e) => self.over(&e.step, n),
             Event::CompensationSkipped(e) => self.over(&e.step, n),
+            Event::CompensationFailed(e) if e.then == Then::Fail => self.over(&e.step, n),
             Event::RunSettled(e) => {
                 self.stopped = matches!(e.outcome, Outcome::Abandoned { .. })
                     || matches!(self.sim.state.leaving(), Some(crate::Leaving::For { unwind: false, .. }));
@@ -114,10 +124,10 @@ impl<'a> Ledger<'a> {
             assert!(!line.asked || step.undo == UndoPolicy::Ask, "{id} was asked about:\n{}", story());
         }
         if step.undo == UndoPolicy::Keep && line.begun.is_none() && self.unwinds && line.intent.is_some() {
-            let kept = step.section == Section::Main && step.in_doubt != towpath_model::InDoubt::NoEffect;
+            let kept = step.section == Section::Main && has_effect(step);
             assert_eq!(self.aftermath.get(id) == Some(&"kept"), kept, "{id} is not listed:\n{}", story());
         }
-        if must && self.stopped && line.over.is_none() && step.in_doubt != towpath_model::InDoubt::NoEffect {
+        if must && self.stopped && line.over.is_none() && has_effect(step) {
             assert_eq!(self.aftermath.get(id), Some(&"left"), "{id} is left and not listed:\n{}", story());
         }
     }

@@ -162,7 +162,42 @@ pub(crate) fn run_started(deadline: Option<Timestamp>) -> Event {
 
 /// A plan of up to eight steps with a bit of everything.
 pub(crate) fn random(rng: &mut Rng) -> Arc<Plan> {
-    let (main, failed, finals) = (1 + rng.below(6), rng.below(2), rng.below(3));
+    compile(random_record(rng, 6))
+}
+
+/// A plan of which some steps go through lists, as do perhaps the plans of their items.
+pub(crate) fn random_with_items(rng: &mut Rng, depth: usize) -> PlanRecord {
+    let mut record = random_record(rng, if depth == 0 { 4 } else { 2 });
+    let mains = record.steps.iter().filter(|s| s.section == Section::Main).count();
+    let sure = if depth == 0 { rng.below(mains) } else { mains };
+    for (i, step) in record.steps.iter_mut().enumerate().take(mains) {
+        let chance = if depth == 0 { 30 } else { 15 };
+        if i == sure || (depth < 2 && rng.chance(chance)) {
+            *step = for_each(step.clone(), random_with_items(rng, depth + 1), 1 + rng.below(3) as u32);
+        }
+    }
+    record
+}
+
+/// Has a step go through a list, with a run of this plan for each item.
+pub(crate) fn for_each(mut step: StepRecord, mut each: PlanRecord, parallel: u32) -> StepRecord {
+    each.params = BTreeMap::from([("item".into(), json("{}")), ("yes".into(), json("{}"))]);
+    each.pipeline = PipelineName::new("item").unwrap();
+    let undone = |s: &StepRecord| s.methods.compensate && s.undo != UndoPolicy::Keep;
+    let compensate = each.steps.iter().any(undone);
+    step.methods = Methods { compensate, ..Methods::default() };
+    if !compensate && step.undo == UndoPolicy::Ask {
+        step.undo = UndoPolicy::Undo;
+    }
+    (step.in_doubt, step.within_ms) = (InDoubt::NoEffect, None);
+    step.with = json("{\"given\":{\"yes\":{\"value\":true}}}");
+    let list = Operand::Value(json("[\"a\",\"b\"]"));
+    step.role = Role::ForEach { list, key: String::new(), each: Box::new(each), parallel };
+    step
+}
+
+fn random_record(rng: &mut Rng, most: usize) -> PlanRecord {
+    let (main, failed, finals) = (1 + rng.below(most), rng.below(2), rng.below(3));
     let mut steps: Vec<StepRecord> = Vec::new();
     for (section, count) in [(Section::Main, main), (Section::OnFailure, failed), (Section::Finally, finals)]
     {
@@ -181,7 +216,7 @@ pub(crate) fn random(rng: &mut Rng) -> Arc<Plan> {
     if rng.chance(50) {
         record.output = Some(output_of(record.steps[rng.below(main)].id.as_str(), "/n"));
     }
-    compile(record)
+    record
 }
 
 fn random_step(rng: &mut Rng, before: &[StepRecord], section: Section) -> StepRecord {

@@ -10,7 +10,10 @@ use crate::{
     work,
 };
 use std::sync::Arc;
-use towpath_model::{Failure, FailureKind, Section, Seq, StepRecord, Timestamp};
+use towpath_model::{
+    Actor, Attempt, Entry, EntryId, Failure, FailureKind, ItemKey, Json, Message, Outcome, Section, Seq,
+    StepRecord, Timestamp, Why,
+};
 
 /// The steps of a plan of a size.
 type Shape = fn(usize) -> Vec<StepRecord>;
@@ -102,4 +105,69 @@ fn cost_of_waking_does_not_grow_with_what_waits() {
         work::take()
     };
     assert_eq!(cost(20), cost(1_000));
+}
+
+/// Drives a run of one `for_each` over `n` items to its end, and gives what each transition cost; the last item fails
+/// when it has to.
+fn costs_of_items(n: u64, fails: bool) -> Vec<usize> {
+    let each = record([step("apply").undoable()]);
+    let mut sim = crate::sim::driver::Sim::new(
+        compile(record([plans::for_each(step("deploy"), each, 8)])),
+        crate::sim::rng::Rng::new(1),
+        None,
+    );
+    let state = &mut sim.state;
+    let listed = crate::sim::driver::listed(n);
+    state.take(Input::Listed { step: plans::id("deploy"), result: Ok(listed) }, at(1)).unwrap();
+    let mut given = state.decide(at(1));
+    let (mut open, mut costs, mut entries) = (std::collections::VecDeque::new(), Vec::new(), 0);
+    work::take();
+    while state.phase() != Phase::Settled {
+        open.extend(given.starts.drain(..).map(|start| (start.index, false)));
+        open.extend(given.orders.drain(..).map(|order| {
+            let items = state.find(&plans::id("deploy")).unwrap().items().unwrap();
+            let run = |i: &u64| items.run(run_id(), &plans::id("deploy"), *i) == Some(order.run);
+            (items.open().find(run).unwrap(), true)
+        }));
+        work::take();
+        let Some((index, ordered)) = open.pop_front() else {
+            let end = done("[]");
+            state.take(Input::Ended { step: plans::id("deploy"), attempt: Attempt(1), end }, at(1)).unwrap();
+            given = state.decide(at(1));
+            continue;
+        };
+        let why = Why::WithParent;
+        let outcome = match ordered || (fails && index == n - 1) {
+            true => Outcome::Compensated { why },
+            false => Outcome::Succeeded { output: None },
+        };
+        let items = state.find(&plans::id("deploy")).unwrap().items().unwrap();
+        let run = items.run(run_id(), &plans::id("deploy"), index).unwrap();
+        let (step, item) = (plans::id("deploy"), ItemKey::new("k").unwrap());
+        let undoable = !ordered;
+        let message = Message::SubRunSettled { step, index, item, run, outcome, undoable };
+        entries += 1;
+        let entry = Entry {
+            id: EntryId(entries),
+            dedupe_id: plans::name(&format!("e{entries}")),
+            actor: Actor::engine(),
+            message: Json::of(&message).unwrap(),
+            received_at: at(1),
+        };
+        state.merge(vec![entry], at(1));
+        given = state.decide(at(1));
+        let _ = (state.wake(), state.listing(), state.is_idle());
+        costs.push(work::take());
+    }
+    costs
+}
+
+#[test]
+fn cost_of_an_item_does_not_grow_with_the_list() {
+    for fails in [false, true] {
+        let (small, large) = (costs_of_items(100, fails), costs_of_items(10_000, fails));
+        assert_eq!(small.iter().max(), large.iter().max(), "fails: {fails}");
+        let (all_small, all_large): (usize, usize) = (small.iter().sum(), large.iter().sum());
+        assert!(all_large <= 110 * all_small, "fails: {fails}: {all_small} then {all_large} in all");
+    }
 }

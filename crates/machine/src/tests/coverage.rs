@@ -1,9 +1,9 @@
 //! Every legal transition is visited, and no other.
 
-use super::{skips, unwinding, waits};
+use super::{items, skips, unwinding, waits};
 use crate::{
     Move, PHASE_MOVES, STEP_MOVES, UNDO_MOVES,
-    sim::whole_run,
+    sim::{family::whole_family, whole_run},
     transitions::visit::{self, Visited},
 };
 use std::{collections::BTreeSet, fmt::Debug};
@@ -49,9 +49,15 @@ fn every_legal_transition_is_visited_and_no_other() {
     for seed in 0..1_500 {
         whole_run(seed);
     }
+    for seed in 0..600 {
+        whole_family(seed);
+    }
     skips::a_plan_without_a_step_on_its_way_goes_to_its_end();
     waits::a_body_that_ends_while_parked_counts_unless_it_was_only_dropped();
     unwinding::a_run_that_nobody_could_fold_was_given_up_where_it_stood();
+    items::giving_the_parent_up_ends_an_item_among_its_last_steps();
+    items::an_order_to_stop_leaves_what_is_not_being_undone_yet();
+    items::a_step_that_rests_begins_only_the_items_again_that_failed();
     unwinding::giving_up_among_the_last_steps();
     unwinding::unwinding_that_is_stopped_lets_the_compensation_in_flight_end_and_leaves_the_rest();
     let visited = visit::take();

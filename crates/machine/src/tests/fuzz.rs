@@ -7,7 +7,7 @@ use crate::{
         checks,
         driver::{Sim, at, failure, run_id},
         for_seeds,
-        plans::{self, id, json, name},
+        plans::{self, compile, id, json, name},
         rng::Rng,
         whole_run,
     },
@@ -45,6 +45,25 @@ fn verb(rng: &mut Rng) -> Verb {
     ])
 }
 
+fn order(rng: &mut Rng) -> Order {
+    let by = Actor::engine();
+    rng.pick(&[Order::Unwind, Order::Cancel, Order::Abandon { by, reason: String::new() }])
+}
+
+/// A plan, perhaps with items, and where the run stands.
+fn begun(rng: &mut Rng) -> RunState {
+    let plan = if rng.chance(50) { plans::random(rng) } else { compile(plans::random_with_items(rng, 1)) };
+    let mut state = RunState::new(run_id(), plan);
+    let mut begins = plans::run_started(rng.chance(20).then(|| at(9)));
+    if let (Event::RunStarted(e), true) = (&mut begins, rng.chance(50)) {
+        let (step, item) = (id("deploy"), ItemKey::new("eu").unwrap());
+        let path = step.item(&item);
+        e.parent = Some(Below { run: run_id(), step, item, index: 0, path });
+    }
+    state.apply(Seq(1), at(0), &begins).unwrap();
+    state
+}
+
 fn why(rng: &mut Rng) -> Why {
     let by = Actor::engine();
     let failed = Why::StepFailed { step: step(rng), failure: failure(FailureKind::Permanent) };
@@ -55,7 +74,7 @@ fn why(rng: &mut Rng) -> Why {
 fn event(rng: &mut Rng) -> Event {
     let (step, attempt, failure) = (step(rng), Attempt(rng.below(3) as u32), failure(FailureKind::Transient));
     let (by, at, reason) = (Actor::engine(), time(rng), String::new());
-    match rng.below(24) {
+    match rng.below(28) {
         0..=4 => StepStarted { step, attempt, before: rng.chance(30).then(|| json("1").into()) }.into(),
         5..=6 => StepDone {
             step,
@@ -111,6 +130,25 @@ fn event(rng: &mut Rng) -> Event {
             CompensationReset { step: step.clone(), new_key: true }.into(),
             CompensationSkipped { step }.into(),
         ]),
+        23 => ItemsListed {
+            step,
+            items: json("[]").into(),
+            given: json("{}").into(),
+            count: rng.pick(&[0, 1, 3, u64::MAX]),
+        }
+        .into(),
+        24 => {
+            let (first, count) = (rng.below(4) as u64, rng.pick(&[0, 1, 2, u64::MAX]));
+            SubRunsStarted { step, first, count }.into()
+        }
+        25 => {
+            let why = why(rng);
+            let outcome = rng.pick(&[Outcome::Succeeded { output: None }, Outcome::Compensated { why }]);
+            let (index, item) = (rng.below(4) as u64, ItemKey::new("k").unwrap());
+            SubRunSettled { step, index, item, run: run_id(), outcome, undoable: rng.chance(60) }.into()
+        }
+        26 if rng.chance(50) => SubRunsUnwinding { step, items: vec![rng.below(4) as u64] }.into(),
+        26 => ParentOrdered { order: order(rng) }.into(),
         _ => rng.pick(&[
             Event::from(Redacted { at: Seq(1), by: by.clone(), reason: reason.clone() }),
             EntryRefused { id: name("e"), from: by.clone(), why: reason.clone() }.into(),
@@ -154,8 +192,7 @@ fn any_sequence_of_events_is_folded_or_refused_and_never_panics() {
     visit::take();
     for_seeds(5_000, |seed| {
         let mut rng = Rng::new(seed);
-        let mut state = RunState::new(run_id(), plans::random(&mut rng));
-        state.apply(Seq(1), at(0), &plans::run_started(rng.chance(20).then(|| at(9)))).unwrap();
+        let mut state = begun(&mut rng);
         for _ in 0..60 {
             let event = event(&mut rng);
             let mut next = state.clone();

@@ -24,7 +24,7 @@ fn samples() -> Vec<Event> {
     let run = RunId::from_bytes([7; 16]);
     let blob = BlobRef { digest: Digest::of(b"x"), bytes: 1 };
     let step_a = step("build");
-    let item = Some(ItemKey::new("eu-west-1").unwrap());
+    let item = ItemKey::new("eu-west-1").unwrap();
     vec![
         RunStarted {
             plan_hash: Digest::of(b"plan"),
@@ -34,7 +34,13 @@ fn samples() -> Vec<Event> {
             values: BTreeMap::from([("commit".into(), json("\"4f2c\""))]),
             labels: BTreeMap::from([("owner".into(), "shop".into())]),
             reason: "weekly".into(),
-            parent: Some(Below { run, step: step("deploy"), item: item.clone() }),
+            parent: Some(Below {
+                run,
+                step: step("deploy"),
+                item: item.clone(),
+                index: 3,
+                path: step("deploy[eu-west-1]"),
+            }),
             forked_from: Some(run),
             deadline: Some(at(9)),
         }
@@ -204,15 +210,36 @@ fn samples() -> Vec<Event> {
         LocksAsked { locks: vec![name("production")] }.into(),
         LocksTaken { locks: vec![(name("production"), 8)] }.into(),
         LocksReturned { locks: vec![name("production")] }.into(),
-        ItemsListed { step: step("deploy"), items: json("[[\"eu\",1]]").into(), count: 1 }.into(),
-        SubRunStarted { step: step("deploy"), item: item.clone(), run }.into(),
-        SubRunSettled {
+        ItemsListed {
             step: step("deploy"),
-            item: item.clone(),
-            outcome: Outcome::Abandoned { by: user.clone(), reason: "gone".into() },
+            items: json("[[\"eu\",1]]").into(),
+            given: json("{\"digest\":\"d\"}").into(),
+            count: 1,
         }
         .into(),
-        SubRunUnwinding { step: step("deploy"), item }.into(),
+        SubRunsStarted { step: step("deploy"), first: 0, count: 2 }.into(),
+        SubRunSettled {
+            step: step("deploy"),
+            index: 0,
+            item: item.clone(),
+            run,
+            outcome: Outcome::Succeeded { output: Some(json("1").into()) },
+            undoable: true,
+        }
+        .into(),
+        SubRunSettled {
+            step: step("deploy"),
+            index: 0,
+            item,
+            run,
+            outcome: Outcome::Compensated { why: Why::WithParent },
+            undoable: false,
+        }
+        .into(),
+        SubRunsUnwinding { step: step("deploy"), items: vec![1, 0] }.into(),
+        ParentOrdered { order: Order::Unwind }.into(),
+        ParentOrdered { order: Order::Cancel }.into(),
+        ParentOrdered { order: Order::Abandon { by: user.clone(), reason: "wrong".into() } }.into(),
         Overridden { what: name("freeze"), by: user, reason: "incident 12".into() }.into(),
     ]
 }

@@ -5,7 +5,7 @@ use crate::{error::Failure, readers::Readers};
 use rusqlite::{Connection, ToSql, params_from_iter};
 use std::cmp::Reverse;
 use towpath_model::{RunNo, Status};
-use towpath_store::{Filter, Page, RunRow, StoreError};
+use towpath_store::{Filter, Level, Page, RunRow, StoreError};
 
 /// Runs that one statement looks at, at most: a rare status among very many runs must not hold a transaction for long.
 const WINDOW: i64 = 100_000;
@@ -42,6 +42,7 @@ struct Window {
 type Through = (&'static str, &'static str);
 
 const RUNS: Through = ("runs", "runs");
+const LEVEL: Through = ("runs INDEXED BY runs_by_parent", "runs");
 const OPEN: Through = ("listings INDEXED BY listings_open", "listings");
 const LABEL: Through = ("labels AS first", "first");
 
@@ -49,10 +50,11 @@ const LABEL: Through = ("labels AS first", "first");
 /// several are found one after the other.
 fn ways(filter: &Filter) -> Vec<(&[Status], Through)> {
     let status = &filter.status[..];
+    let by_parent = filter.level != Level::All && filter.pipeline.is_none();
     if !filter.labels.is_empty() {
         vec![(status, LABEL)]
     } else if status.is_empty() || status.contains(&Status::Settled) {
-        vec![(status, RUNS)]
+        vec![(status, if by_parent { LEVEL } else { RUNS })]
     } else {
         status.chunks(1).map(|one| (one, OPEN)).collect()
     }
@@ -89,6 +91,11 @@ impl Window {
             query.value(label.clone()).text(if exists { " AND value = " } else { " AND first.value = " });
             query.value(value.clone());
             query.text(if exists { " AND run_no = first.run_no)" } else { "" });
+        }
+        match filter.level {
+            Level::All => {}
+            Level::Top => drop(query.text(" AND parent IS NULL")),
+            Level::ItemsOf(run) => drop(query.text(" AND parent = ").value(*run.as_bytes())),
         }
         if let Some(pipeline) = &filter.pipeline {
             query.text(" AND pipeline = ").value(pipeline.as_str().to_owned());

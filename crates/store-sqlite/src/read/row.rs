@@ -8,7 +8,7 @@ use towpath_store::RunRow;
 
 /// The columns of [`run_row`].
 pub(super) const COLUMNS: &str = "runs.run_no, run_id, pipeline, run_key, plan_hash, labels, started_at, \
-     status, note, outcome, changed_at, wake_at, workers.worker";
+     status, note, outcome, changed_at, wake_at, workers.worker, parent";
 
 /// What they need beside a table that knows the run.
 pub(super) const TABLES: &str = "runs JOIN listings USING (run_no) JOIN driving USING (run_no) \
@@ -29,6 +29,7 @@ pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         changed_at: time(10)?,
         wake_at: row.get::<_, Option<i64>>(11)?.map(Timestamp::from_micros),
         owner: optional(row, 12, worker)?,
+        parent: row.get::<_, Option<[u8; 16]>>(13)?.map(RunId::from_bytes),
     })
 }
 

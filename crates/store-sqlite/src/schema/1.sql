@@ -6,10 +6,12 @@ CREATE TABLE runs (
     run_key TEXT NOT NULL,
     plan_hash BLOB NOT NULL,
     labels TEXT NOT NULL, -- JSON: [[label, value], …]
+    parent BLOB, -- run_id of the run that it is an item of
     started_at INTEGER NOT NULL, -- as all times: microseconds since 1970-01-01T00:00:00Z
     UNIQUE (pipeline, run_key)
 ) STRICT;
 CREATE INDEX runs_by_pipeline ON runs (pipeline);
+CREATE INDEX runs_by_parent ON runs (parent);
 
 -- The head of each journal. Every append changes its row, so that the key is the only index.
 CREATE TABLE heads (

@@ -1,6 +1,6 @@
 //! Transitions.
 
-use super::{inbox, listing, lock, log};
+use super::{inbox, listing, lock, log, start};
 use crate::{error::Failure, request::Tx};
 use rusqlite::{OptionalExtension, params};
 use towpath_model::{RunNo, Seq, StoredEvent};
@@ -32,6 +32,10 @@ pub(crate) fn commit(tx: &Tx<'_>, t: &Transition) -> Result<Result<Seq, Refused>
     for (run, entry) in &t.send {
         inbox::send(tx, *run, entry)?;
     }
+    for (run, entry) in &t.recall {
+        inbox::recall(tx, *run, entry)?;
+    }
+    start::start_all(tx, &t.start)?;
     for change in &t.locks {
         lock::change(tx, t.run, change)?;
     }

@@ -33,6 +33,14 @@ pub(super) fn send(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<(), Fail
     }
 }
 
+/// An entry for a run that may be over: then it can be claimed once more.
+pub(super) fn recall(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<(), Failure> {
+    match inbox(tx, run)? {
+        Some(to) if !is_seen(tx, to.run, entry)? => Ok(take(tx, to.run, entry)?),
+        _ => Ok(()),
+    }
+}
+
 struct Inbox {
     run: RunNo,
     is_over: bool,

@@ -4,7 +4,7 @@ use super::{commit, lease, listing};
 use crate::{error::Failure, read, request::Tx};
 use rusqlite::{OptionalExtension, params};
 use towpath_model::{Json, RunNo, Status};
-use towpath_store::{NewRun, Started, StoreError, StoreErrorKind, Wake};
+use towpath_store::{NewRun, Started, StoreError, StoreErrorKind, Transition, Wake};
 
 const OPERATION: &str = "start a run";
 
@@ -19,6 +19,11 @@ pub(crate) fn start(tx: &Tx<'_>, new: &NewRun) -> Result<Started, Failure> {
         let twice = StoreError::new(StoreErrorKind::Invalid, OPERATION);
         return Err(twice.with("id is taken", new.run).into());
     }
+    begin(tx, new).map(Started::New)
+}
+
+/// Writes a run whose id and key are its own.
+fn begin(tx: &Tx<'_>, new: &NewRun) -> Result<RunNo, Failure> {
     let owner = new.owner.as_ref().map(|worker| lease::alive(tx, OPERATION, worker)).transpose()?;
     let run = insert(tx, new)?;
     let (seq, head_id) = commit::append_events(tx, run, &new.events, 0, 0)?;
@@ -43,12 +48,40 @@ pub(crate) fn start(tx: &Tx<'_>, new: &NewRun) -> Result<Started, Failure> {
     }
     commit::store_blobs(tx, &new.blobs)?;
     tx.notice();
-    Ok(Started::New(run))
+    Ok(run)
+}
+
+/// Whether the runs that transitions start can be started; looked at before anything of a batch is written.
+pub(crate) fn check_starts<'t>(
+    tx: &Tx<'_>,
+    batch: impl IntoIterator<Item = &'t Transition>,
+) -> Result<(), Failure> {
+    for new in batch.into_iter().flat_map(|t| &t.start) {
+        let find = "SELECT run_id FROM runs WHERE pipeline = ?1 AND run_key = ?2";
+        let of = params![new.pipeline.as_str(), new.key.as_str()];
+        let there = tx.connection.prepare_cached(find)?.query_row(of, |row| row.get(0)).optional()?;
+        if there.is_some_and(|run: [u8; 16]| run != *new.run.as_bytes()) {
+            let taken = StoreError::new(StoreErrorKind::Invalid, "commit");
+            return Err(taken.with("key is taken", &new.key).into());
+        }
+    }
+    Ok(())
+}
+
+/// Starts runs with a transition. Those that are there already stay as they are.
+pub(super) fn start_all(tx: &Tx<'_>, new: &[NewRun]) -> Result<(), Failure> {
+    for new in new {
+        let mut there = tx.connection.prepare_cached("SELECT 1 FROM runs WHERE run_id = ?1")?;
+        if !there.exists([new.run.as_bytes()])? {
+            begin(tx, new)?;
+        }
+    }
+    Ok(())
 }
 
 fn insert(tx: &Tx<'_>, new: &NewRun) -> Result<RunNo, Failure> {
-    const INSERT: &str = "INSERT INTO runs (run_id, pipeline, run_key, plan_hash, labels, started_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    const INSERT: &str = "INSERT INTO runs (run_id, pipeline, run_key, plan_hash, labels, started_at, parent) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let labels = Json::of(&new.labels).expect("pairs of text are JSON");
     let run = tx.connection.prepare_cached(INSERT)?.insert(params![
         new.run.as_bytes(),
@@ -56,7 +89,8 @@ fn insert(tx: &Tx<'_>, new: &NewRun) -> Result<RunNo, Failure> {
         new.key.as_str(),
         new.plan_hash.0,
         labels.as_str(),
-        tx.now.as_micros()
+        tx.now.as_micros(),
+        new.parent.as_ref().map(towpath_model::RunId::as_bytes)
     ])?;
     Ok(RunNo(run))
 }

@@ -120,6 +120,7 @@ impl Run {
             head_hash: chain.hash(),
             listing: listing(Status::Running, ""),
             labels: vec![("n".to_owned(), n.to_string())],
+            parent: None,
             wake: Wake::Keep,
             owner: Some(worker.clone()),
             blobs: Vec::new(),

@@ -171,7 +171,7 @@ pub(super) async fn a_parked_run_is_claimed_when_its_inbox_holds_an_entry(fixtur
     Ok(())
 }
 
-pub(super) async fn a_settled_run_is_never_claimed(fixture: &dyn Fixture) -> Outcome {
+pub(super) async fn a_settled_run_is_never_claimed_unless_it_is_recalled(fixture: &dyn Fixture) -> Outcome {
     let (here, there) = (fixture.open(), fixture.open());
     let me = register(&*here, "me").await?;
     let other = register(&*there, "other").await?;
@@ -186,6 +186,10 @@ pub(super) async fn a_settled_run_is_never_claimed(fixture: &dyn Fixture) -> Out
     drop(here);
     assert_eq!(claim(&*there, &other).await?, [], "the owner's death makes no work");
     assert_eq!(there.next_wake().await?, None);
+    let mut by = Sample::new(3).owned(&other).start(&*there).await?;
+    let recall = vec![(lease.run, entry("come back"))];
+    commit(&*there, Transition { recall, ..by.append("third") }).await?;
+    assert_eq!(numbers(&claim(&*there, &other).await?), [lease.no]);
     Ok(())
 }
 

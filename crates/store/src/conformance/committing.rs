@@ -265,6 +265,133 @@ pub(super) async fn an_entry_sent_to_a_run_whose_inbox_is_full_arrives_all_the_s
     Ok(())
 }
 
+/// A transition that starts a run with something in every part of it.
+fn starting(lease: &mut Lease, sample: &Sample) -> Transition {
+    Transition { start: vec![sample.new.clone()], ..lease.append("started others") }
+}
+
+pub(super) async fn a_run_that_a_transition_starts_is_there_with_it_or_not_at_all(
+    fixture: &dyn Fixture,
+) -> Outcome {
+    let store = fixture.open();
+    let me = register(&*store, "me").await?;
+    let mut lease = Sample::new(1).owned(&me).start(&*store).await?;
+    let mut sample = Sample::new(2);
+    sample.new.parent = Some(lease.run);
+    sample.new.labels = vec![("owner".to_owned(), "shop".to_owned())];
+    let text = "{}".to_owned();
+    sample.new.blobs = vec![Blob { digest: Digest::of(text.as_bytes()), text }];
+    let refused = [
+        Transition { epoch: Epoch(9), ..starting(&mut lease.clone(), &sample) },
+        Transition { after: Seq(9), ..starting(&mut lease.clone(), &sample) },
+    ];
+    for transition in refused {
+        assert!(store.commit(vec![transition]).await?[0].is_err());
+        assert_eq!(store.find(sample.new.run).await?, None);
+    }
+    commit(&*store, starting(&mut lease, &sample)).await?;
+    let row = store.find(sample.new.run).await?.ok_or("it is not there")?;
+    assert_eq!((row.parent, &row.labels, &row.key), (Some(lease.run), &sample.new.labels, &sample.new.key));
+    assert_eq!((row.owner, row.listing), (None, sample.new.listing.clone()));
+    assert_eq!(store.events(row.no, Seq(0), 10).await?, sample.new.events);
+    assert_eq!(store.head(row.no).await?.hash, sample.new.head_hash);
+    assert_eq!(store.blob(sample.new.blobs[0].digest).await?, "{}");
+    let mut owned = Sample::new(3);
+    owned.new.owner = Some(me);
+    let answer = store.commit(vec![starting(&mut lease, &owned)]).await;
+    assert_eq!(answer.map_err(|e| e.kind()), Err(StoreErrorKind::Invalid));
+    Ok(())
+}
+
+pub(super) async fn a_run_that_a_transition_starts_and_that_is_there_already_stays_as_it_is(
+    fixture: &dyn Fixture,
+) -> Outcome {
+    let store = fixture.open();
+    let me = register(&*store, "me").await?;
+    let mut lease = Sample::new(1).owned(&me).start(&*store).await?;
+    let sample = Sample::new(2);
+    commit(&*store, starting(&mut lease, &sample)).await?;
+    let claimed = claim(&*store, &me).await?;
+    let row = store.find(sample.new.run).await?;
+    let mut again = sample.clone();
+    again.new.listing = listing(Status::Stuck, "another");
+    let both = vec![starting(&mut lease, &again), starting(&mut lease, &again)];
+    assert!(store.commit(both).await?.iter().all(Result::is_ok));
+    assert_eq!(store.find(sample.new.run).await?, row);
+    assert_eq!(store.head(claimed[0].no).await?.epoch, claimed[0].epoch);
+    assert_eq!(store.list(&crate::Filter::default(), PAGE).await?.len(), 2);
+    Ok(())
+}
+
+const PAGE: crate::Page = crate::Page { after: None, limit: 10 };
+
+pub(super) async fn a_run_that_a_transition_starts_can_be_claimed_at_once_or_at_its_wake(
+    fixture: &dyn Fixture,
+) -> Outcome {
+    let store = fixture.open();
+    let me = register(&*store, "me").await?;
+    let mut lease = Sample::new(1).owned(&me).start(&*store).await?;
+    let at = later(fixture, 5);
+    let start = vec![Sample::new(2).new, Sample::new(3).waking(at).new];
+    commit(&*store, Transition { start, ..lease.append("third") }).await?;
+    let first = claim(&*store, &me).await?;
+    assert_eq!(
+        first.iter().map(|c| (c.run, c.epoch)).collect::<Vec<_>>(),
+        [(Sample::new(2).new.run, Epoch(1))]
+    );
+    fixture.clock().set(at);
+    let second = claim(&*store, &me).await?;
+    assert_eq!(second.iter().map(|c| c.run).collect::<Vec<_>>(), [Sample::new(3).new.run]);
+    Ok(())
+}
+
+pub(super) async fn a_run_started_under_the_key_of_another_makes_its_batch_invalid_and_writes_nothing(
+    fixture: &dyn Fixture,
+) -> Outcome {
+    let store = fixture.open();
+    let me = register(&*store, "me").await?;
+    let mut lease = Sample::new(1).owned(&me).start(&*store).await?;
+    let (mut taken, other) = (Sample::new(2), Sample::new(3));
+    taken.new.key = Sample::new(1).new.key;
+    let batch = vec![starting(&mut lease, &other), starting(&mut lease, &taken)];
+    assert_eq!(store.commit(batch).await.map_err(|e| e.kind()), Err(StoreErrorKind::Invalid));
+    assert_eq!(store.head(lease.no).await?.seq, Seq(2));
+    assert_eq!(store.find(other.new.run).await?, None);
+    Ok(())
+}
+
+pub(super) async fn a_recalled_run_can_be_claimed_though_it_is_over(fixture: &dyn Fixture) -> Outcome {
+    let (here, there) = (fixture.open(), fixture.open());
+    let (me, other) = (register(&*here, "me").await?, register(&*there, "other").await?);
+    let mut lease = Sample::new(1).owned(&me).start(&*here).await?;
+    let mut over = Sample::new(2).owned(&me).start(&*here).await?;
+    commit(&*here, over.settle()).await?;
+    let recall = vec![(over.run, entry("undo")), (Sample::new(9).new.run, entry("to nobody"))];
+    let lost = Transition { recall: recall.clone(), epoch: Epoch(9), ..lease.nothing() };
+    assert_eq!(here.commit(vec![lost]).await?, [Err(Refused::Fenced)]);
+    assert_eq!(claim(&*here, &me).await?, []);
+    commit(&*here, Transition { recall: recall.clone(), ..lease.append("third") }).await?;
+    commit(&*here, Transition { recall, ..lease.append("the same again") }).await?;
+    assert_eq!(waiting(&*here, over.no).await?, ["undo"]);
+    // Its row says what it is until it is driven, and nobody else may write to it.
+    assert_eq!(here.put_entry(over.run, entry("too late")).await?, Put::Settled);
+    let claimed = claim(&*here, &me).await?;
+    assert_eq!(numbers(&claimed), [over.no]);
+    // Whoever drives it may die.
+    drop(here);
+    let claimed = claim(&*there, &other).await?;
+    let mine = claimed.iter().find(|c| c.no == over.no).ok_or("it is lost")?;
+    over = over.claimed(mine);
+    let entries = there.entries(over.no, 10).await?;
+    let consumed = entries.iter().map(|e| e.id).collect();
+    let listing = Some(listing(Status::Unwinding, ""));
+    commit(&*there, Transition { consumed, listing, ..over.append("unwinding") }).await?;
+    assert_eq!(there.put_entry(over.run, entry("in time")).await?, Put::Accepted);
+    commit(&*there, over.settle()).await?;
+    assert_eq!(claim(&*there, &other).await?, []);
+    Ok(())
+}
+
 pub(super) async fn any_append_resets_the_count_of_claims_without_progress(fixture: &dyn Fixture) -> Outcome {
     let store = fixture.open();
     let workers = [register(&*store, "one").await?, register(&*store, "two").await?];

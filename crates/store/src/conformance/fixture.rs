@@ -49,6 +49,7 @@ impl Sample {
             head_hash: chain.hash(),
             listing: listing(Status::Running, ""),
             labels: Vec::new(),
+            parent: None,
             wake: Wake::Keep,
             owner: None,
             blobs: Vec::new(),

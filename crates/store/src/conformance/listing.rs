@@ -1,7 +1,7 @@
 //! Rules about lists, and about making them anew.
 
 use super::fixture::{Fixture, Outcome, Sample, commit, entry, later, listing, pipeline, register};
-use crate::{Cursor, Filter, Page, Projector, RunRow, Store, StoreError, Transition, Wake};
+use crate::{Cursor, Filter, Level, Page, Projector, RunRow, Store, StoreError, Transition, Wake};
 use std::collections::HashMap;
 use towpath_model::{Listing, Status, StoredEvent, Timestamp};
 
@@ -39,6 +39,40 @@ pub(super) async fn pages_show_every_run_once_also_while_runs_are_added(fixture:
     Ok(())
 }
 
+pub(super) async fn a_filter_by_parent_holds(fixture: &dyn Fixture) -> Outcome {
+    let store = fixture.open();
+    let parent = Sample::new(0).new.run;
+    for n in 0..9 {
+        let mut sample = Sample::new(n);
+        sample.new.parent = (n % 3 > 0).then(|| if n < 6 { parent } else { Sample::new(6).new.run });
+        sample.new.listing = listing(if n % 2 == 0 { Status::Stuck } else { Status::Settled }, "");
+        sample.new.labels = vec![("owner".to_owned(), "shop".to_owned())];
+        sample.start(&*store).await?;
+    }
+    let all = pages(&*store, &Filter::default(), 1_000).await?;
+    for level in [Level::All, Level::Top, Level::ItemsOf(parent), Level::ItemsOf(Sample::new(1).new.run)] {
+        let filters = [
+            Filter { level, ..Filter::default() },
+            Filter { level, status: vec![Status::Stuck], ..Filter::default() },
+            Filter { level, status: vec![Status::Settled], ..Filter::default() },
+            Filter { level, pipeline: Some(pipeline("checkout")), ..Filter::default() },
+            Filter { level, labels: vec![("owner".to_owned(), "shop".to_owned())], ..Filter::default() },
+        ];
+        for filter in filters {
+            let is_shown = |row: &&RunRow| {
+                level.shows(row.parent)
+                    && (filter.status.is_empty() || filter.status.contains(&row.listing.status))
+            };
+            let expected: Vec<RunRow> = all.iter().filter(is_shown).cloned().collect();
+            for limit in [2, 1_000] {
+                assert_eq!(pages(&*store, &filter, limit).await?, expected, "{filter:?}");
+            }
+        }
+    }
+    assert_eq!(all.iter().filter(|row| row.parent == Some(parent)).count(), 4);
+    Ok(())
+}
+
 pub(super) async fn a_filter_by_status_pipeline_and_labels_holds(fixture: &dyn Fixture) -> Outcome {
     let store = fixture.open();
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
@@ -64,6 +98,7 @@ pub(super) async fn a_filter_by_status_pipeline_and_labels_holds(fixture: &dyn F
             status: vec![Status::Waiting],
             pipeline: Some(pipeline("checkout")),
             labels: vec![label("late", "")],
+            ..Filter::default()
         },
     ];
     let all = pages(&*store, &Filter::default(), 1_000).await?;

@@ -64,6 +64,11 @@ rules! {
             a_released_run_can_be_claimed_when_it_is_due_or_has_an_entry
             an_entry_sent_to_another_run_arrives_with_the_transition_or_not_at_all
             an_entry_sent_to_a_run_whose_inbox_is_full_arrives_all_the_same
+            a_run_that_a_transition_starts_is_there_with_it_or_not_at_all
+            a_run_that_a_transition_starts_and_that_is_there_already_stays_as_it_is
+            a_run_that_a_transition_starts_can_be_claimed_at_once_or_at_its_wake
+            a_run_started_under_the_key_of_another_makes_its_batch_invalid_and_writes_nothing
+            a_recalled_run_can_be_claimed_though_it_is_over
             a_run_that_settles_is_given_back
             any_append_resets_the_count_of_claims_without_progress
         }
@@ -80,7 +85,7 @@ rules! {
             a_run_whose_owner_is_proven_dead_is_claimed_at_once
             a_parked_run_is_claimed_when_its_wake_is_due_and_not_before
             a_parked_run_is_claimed_when_its_inbox_holds_an_entry
-            a_settled_run_is_never_claimed
+            a_settled_run_is_never_claimed_unless_it_is_recalled
             a_claim_takes_at_most_its_limit_the_longest_due_first
             claims_without_progress_are_counted
             a_run_that_was_given_back_counts_its_claims_anew
@@ -114,6 +119,7 @@ rules! {
         listing {
             pages_show_every_run_once_also_while_runs_are_added
             a_filter_by_status_pipeline_and_labels_holds
+            a_filter_by_parent_holds
             rebuilding_changes_nothing_that_was_right
         }
         changing {

@@ -36,6 +36,14 @@ impl State {
         }
     }
 
+    /// An entry for a run that may be over: then it can be claimed once more.
+    pub(super) fn recall(&mut self, run: RunId, entry: NewEntry, now: Timestamp) {
+        let Some(no) = self.by_id.get(&run).copied() else { return };
+        if !self.own(no).seen.contains(&entry.dedupe_id) {
+            self.take(no, entry, now);
+        }
+    }
+
     fn take(&mut self, no: RunNo, entry: NewEntry, now: Timestamp) {
         self.last_entry += 1;
         let id = EntryId(self.last_entry);

@@ -40,9 +40,7 @@ impl State {
         let no = self.worker("retire a worker", id)?;
         for run in self.runs.iter_mut().filter(|r| r.owner == Some(no)) {
             run.give_back();
-            if !run.is_settled() {
-                run.ready_at.get_or_insert(now);
-            }
+            run.ready_at.get_or_insert(now);
         }
         self.workers.remove(&no);
         Ok(())
@@ -70,7 +68,8 @@ impl State {
     /// Since when a run waits for somebody to claim it.
     fn due(&self, run: &Run, me: WorkerNo, now: Timestamp) -> Option<Timestamp> {
         let rests = run.listing.status == Status::Quarantined && run.ready_at.is_none();
-        if run.is_settled() || rests {
+        let is_over = run.is_settled() && run.owner.is_none() && run.ready_at.is_none();
+        if is_over || rests {
             return None;
         }
         let wake_at = run.wake_at.filter(|at| *at <= now && run.listing.status != Status::Quarantined);

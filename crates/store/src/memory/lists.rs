@@ -15,6 +15,7 @@ impl State {
             plan_hash: run.plan_hash,
             listing: run.listing.clone(),
             labels: run.labels.clone(),
+            parent: run.parent,
             started_at: run.started_at,
             changed_at: run.changed_at,
             owner: run.owner.map(|w| self.workers[&w].id.clone()),
@@ -27,6 +28,7 @@ impl State {
             (filter.status.is_empty() || filter.status.contains(&run.listing.status))
                 && filter.pipeline.as_ref().is_none_or(|p| *p == run.pipeline)
                 && filter.labels.iter().all(|l| run.labels.contains(l))
+                && filter.level.shows(run.parent)
         };
         let numbers = self.numbered().rev().filter(|(no, _)| page.after.is_none_or(|after| *no < after.0));
         let shown = numbers.filter(|(_, run)| is_shown(run)).map(|(no, _)| self.row(no));

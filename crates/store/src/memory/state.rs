@@ -49,6 +49,7 @@ pub(super) struct Run {
     pub(super) key: RunKey,
     pub(super) plan_hash: Digest,
     pub(super) labels: Vec<(String, String)>,
+    pub(super) parent: Option<RunId>,
     pub(super) started_at: Timestamp,
     pub(super) changed_at: Timestamp,
     pub(super) listing: Listing,
@@ -83,12 +84,14 @@ impl Run {
         self.listing.status == Status::Settled
     }
 
-    /// Takes the lease away and fences whoever held it. What waits in the inbox makes the run ready again.
+    /// Takes the lease away and fences whoever held it. What waits in the inbox makes the run ready again,
+    /// unless it is over.
     pub(super) fn give_back(&mut self) {
         self.owner = None;
         self.epoch = self.epoch.next();
         self.claims = 0;
-        self.ready_at = self.entries.values().next().map(|e| e.received_at);
+        let waiting = self.entries.values().next().filter(|_| !self.is_settled());
+        self.ready_at = waiting.map(|e| e.received_at);
     }
 }
 

@@ -19,6 +19,7 @@ impl State {
         }
         let owner = new.owner.as_ref().map(|w| self.worker("start a run", w)).transpose()?;
         let no = RunNo(self.runs.len() as i64 + 1);
+        let is_over = new.listing.status == Status::Settled;
         let wake_at = match new.wake {
             Wake::At(at) => Some(at),
             Wake::Keep | Wake::Never => None,
@@ -32,6 +33,7 @@ impl State {
             key: new.key,
             plan_hash: new.plan_hash,
             labels: new.labels,
+            parent: new.parent,
             started_at: now,
             changed_at: now,
             listing: new.listing,
@@ -41,13 +43,25 @@ impl State {
             owner,
             claims: 0,
             wake_at,
-            ready_at: wake_at.is_none().then_some(now),
+            ready_at: (wake_at.is_none() && !is_over).then_some(now),
             entries: BTreeMap::new(),
             seen: HashSet::new(),
             logs: Default::default(),
             progress: BTreeMap::new(),
         });
         Ok(Started::New(no))
+    }
+
+    /// Whether the runs that transitions start can be started; checked before anything is written.
+    pub(super) fn check_starts(&self, batch: &[Transition]) -> Result<(), StoreError> {
+        for new in batch.iter().flat_map(|t| &t.start) {
+            let key = (new.pipeline.clone(), new.key.clone());
+            let there = self.by_key.get(&key).and_then(|no| self.run("commit", *no).ok());
+            if there.is_some_and(|run| run.id != new.run) {
+                return Err(StoreError::new(StoreErrorKind::Invalid, "commit").with("key is taken", &new.key));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn commit(&mut self, t: Transition, now: Timestamp) -> Result<Seq, Refused> {
@@ -82,6 +96,12 @@ impl State {
         self.store_blobs(t.blobs);
         for (run, entry) in t.send {
             self.send(run, entry, now);
+        }
+        for (run, entry) in t.recall {
+            self.recall(run, entry, now);
+        }
+        for new in t.start.into_iter().filter(|new| !self.by_id.contains_key(&new.run)).collect::<Vec<_>>() {
+            self.start_run(new, now).expect("a run without an owner, and with an id of its own, can start");
         }
         for change in t.locks {
             self.change_lock(t.run, change, now);
