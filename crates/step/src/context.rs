@@ -17,7 +17,7 @@ use std::{
     fmt::{self, Display},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use towpath_model::{Attempt, Json, Key, PlanPreview, RunId, StepId, Timestamp};
+use towpath_model::{Attempt, Json, Key, KeyPhase, PlanPreview, RunId, StepId, Timestamp};
 
 /// What the body of a step sees of the engine: its inputs, providers, keys, checkpoints and durable waits.
 ///
@@ -85,6 +85,13 @@ impl StepContext {
         }
         let Entry { run, step, phase, generation, .. } = &self.entry;
         Ok(Key::derive(*run, step, *phase, name, *generation))
+    }
+
+    /// The key that the step's own work passes on for the effect `name`: for its undoing, to name what is to be undone. For
+    /// the work itself it is the same as [`key`](Self::key), and may be asked for any number of times.
+    pub fn run_key(&self, name: &str) -> Key {
+        let Entry { run, step, generation, .. } = &self.entry;
+        Key::derive(*run, step, KeyPhase::Run, name, *generation)
     }
 
     /// Saves a value; ready when it is durable. Later entries and attempts, and the methods that observe and undo this

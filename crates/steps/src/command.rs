@@ -7,6 +7,7 @@ mod step;
 pub use argv::{Argv, IntoArgv};
 pub use exit_codes::ExitCodes;
 
+use crate::time::millis;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 use towpath_model::InDoubt;
@@ -64,7 +65,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// | `TOWPATH_PHASE` | `run`, `observe`, `undo`, `before` or `preview` |
 /// | `TOWPATH_BEFORE` | what `before` wrote, where there is a before-image |
 /// | `TOWPATH_OUTPUT` | for `undo`: what the program wrote, where it is known and at most 64 KiB |
-/// | `TOWPATH_RUN_KEY` | for `undo`: the key of the effect that is to be undone, once it has begun |
+/// | `TOWPATH_RUN_KEY` | for `undo`: the key that the program had which is to be undone |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
@@ -261,9 +262,4 @@ impl Command {
         self.preview = Some(argv.into_argv());
         self
     }
-}
-
-/// Whole milliseconds, rounded up, and held to what plans can store.
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).min(1 << 53)
 }

@@ -5,6 +5,8 @@
 //! | [`Command`] | runs a program, or a script when a shell is asked for | as its author says; by default an operator is asked |
 //! | [`Approval`] | asks people, and gives an `Approved` of what they were asked about | changes nothing |
 //! | [`Wait`] | waits for a time or a signal | changes nothing |
+//! | `HttpCheck` | asks an address until it answers as it should; feature `http` | changes nothing |
+//! | `HttpCall` | sends a request that may change something; feature `http` | as its method or its author says |
 //! | [`Notify`] | tells people something | tells it again |
 //!
 //! [`steps`] registers them all. What each does in every case is in the book, under *stock steps*.
@@ -13,15 +15,21 @@
 mod approval;
 #[cfg(unix)]
 mod command;
+#[cfg(feature = "http")]
+pub mod http;
 mod notify;
 #[cfg(unix)]
 mod process;
 mod registry;
+#[cfg(any(unix, feature = "http"))]
+mod time;
 mod wait;
 
 pub use approval::{Approval, Expired};
 #[cfg(unix)]
 pub use command::{Argv, Command, CommandOutput, ExitCodes, IntoArgv};
+#[cfg(feature = "http")]
+pub use http::{Checked, HttpCall, HttpCheck, HttpProbe, HttpReply, HttpRequest};
 pub use notify::Notify;
 pub use registry::steps;
 pub use wait::{Wait, WaitEnd};

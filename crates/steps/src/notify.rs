@@ -1,5 +1,7 @@
 //! Telling people.
 
+#[cfg(feature = "http")]
+use crate::http::{self, HttpRequest};
 use serde::{Deserialize, Serialize};
 use towpath_model::InDoubt;
 use towpath_step::{Declared, Input, IntoInput, Reads, Step, StepContext, StepError};
@@ -14,6 +16,13 @@ use towpath_step::{Declared, Input, IntoInput, Reads, Step, StepContext, StepErr
 /// let p = Pipeline::new("checkout");
 /// let version = p.param::<String>("version");
 /// p.finally("tell", Notify::log(text!("checkout {version} has ended")));
+/// # #[cfg(feature = "http")]
+/// # {
+/// use towpath_step::SecretRef;
+/// use towpath_steps::HttpRequest;
+/// let chat = HttpRequest::to_secret("POST", SecretRef::named("chat-webhook"));
+/// p.on_failure("alarm", Notify::webhook(chat, text!("checkout {version} has failed")));
+/// # }
 /// p.build()?;
 /// # Ok::<(), PlanErrors>(())
 /// ```
@@ -34,6 +43,8 @@ pub struct Notify {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum To {
     Log,
+    #[cfg(feature = "http")]
+    Webhook(HttpRequest),
 }
 
 impl Notify {
@@ -41,6 +52,13 @@ impl Notify {
     /// `text`; and in the step's own log.
     pub fn log(text: impl IntoInput<String>) -> Self {
         Notify { text: text.into_input(), to: To::Log, required: false }
+    }
+
+    /// Sends it with this request, as the field `text` of the JSON object that is its body, and beside the fields that it has
+    /// already: the form that most chats take. The request carries a key in `Idempotency-Key`.
+    #[cfg(feature = "http")]
+    pub fn webhook(request: HttpRequest, text: impl IntoInput<String>) -> Self {
+        Notify { text: text.into_input(), to: To::Webhook(request), required: false }
     }
 
     /// A failure to tell it is a failure of the run.
@@ -61,7 +79,12 @@ impl Step for Notify {
     }
 
     fn reads(&self) -> Reads {
-        Reads::none().and("text", &self.text)
+        let reads = Reads::none().and("text", &self.text);
+        match &self.to {
+            To::Log => reads,
+            #[cfg(feature = "http")]
+            To::Webhook(request) => request.add_reads(reads, "webhook"),
+        }
     }
 
     async fn run(&self, cx: &StepContext) -> Result<(), StepError> {
@@ -72,6 +95,8 @@ impl Step for Notify {
                 tracing::info!(target: "towpath::notify", run = %cx.run_id(), step = %cx.step_id(), text);
                 Ok(())
             }
+            #[cfg(feature = "http")]
+            To::Webhook(request) => http::tell(cx, request, &text).await,
         }
     }
 }

@@ -6,7 +6,7 @@ mod group;
 mod output;
 mod redact;
 
-pub(crate) use found::{Purpose, Record};
+pub(crate) use found::Record;
 pub(crate) use gate::{Ended, Ran, Spec, run};
 pub(crate) use group::bury;
 pub(crate) use redact::Redactor;

@@ -17,5 +17,7 @@ pub fn steps() -> Steps {
     let steps = Steps::new().with::<Approval<Json>>().with::<Notify>().with::<Wait>();
     #[cfg(unix)]
     let steps = steps.with::<crate::Command>();
+    #[cfg(feature = "http")]
+    let steps = steps.with::<crate::HttpCheck>().with::<crate::HttpCall>();
     steps
 }

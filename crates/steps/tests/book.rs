@@ -1,5 +1,8 @@
 //! The pipelines that the book shows build.
 
+#[cfg(feature = "http")]
+extern crate towpath_step as towpath;
+
 use std::time::Duration;
 use towpath_step::Pipeline;
 use towpath_steps::Approval;
@@ -34,4 +37,33 @@ fn approvals_of_the_book_build() {
             .expires(Duration::from_secs(8 * 3_600)),
     );
     p.output(&ok).build().unwrap();
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn requests_of_the_book_build() {
+    use towpath_step::{SecretRef, text};
+    use towpath_steps::{HttpCall, HttpCheck, HttpProbe, HttpRequest};
+    let p = Pipeline::new("order");
+    let (version, host) = (p.param::<String>("version"), p.param::<String>("host"));
+    let token = || SecretRef::named("orders-token");
+    let by_key = HttpRequest::get("https://orders.example/by-key/{key}").bearer(token());
+    let order = p.step(
+        "order",
+        HttpCall::new(
+            HttpRequest::post("https://orders.example/").bearer(token()).field("version", &version),
+        )
+        .observe(HttpProbe::new(by_key).equals("/status", "placed"))
+        .undo(HttpRequest::delete("https://orders.example/{output/body/id}").bearer(token())),
+    );
+    p.step(
+        "healthy",
+        HttpCheck::get(text!("https://{host}/health"))
+            .equals("/status", "ok")
+            .successes(3)
+            .every(Duration::from_secs(10))
+            .until(Duration::from_secs(600)),
+    )
+    .after(&order);
+    p.build().unwrap();
 }

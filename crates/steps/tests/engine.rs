@@ -187,3 +187,67 @@ mod commands {
         engine.shutdown().await.unwrap();
     }
 }
+
+#[cfg(feature = "http")]
+mod http {
+    use super::*;
+    use towpath_step::model::RetryPolicy;
+    use towpath_steps::{HttpCall, HttpCheck, HttpProbe, HttpRequest};
+    use wiremock::{
+        Mock, MockServer, ResponseTemplate,
+        matchers::{method, path_regex},
+    };
+
+    async fn asked(server: &MockServer, verb: &str) -> usize {
+        let all = server.received_requests().await.unwrap();
+        all.iter().filter(|request| request.method.as_str() == verb).count()
+    }
+
+    #[tokio::test]
+    async fn an_order_whose_answer_is_lost_is_looked_for_and_not_sent_twice() {
+        let (engine, server) = (engine().await, MockServer::start().await);
+        let late = ResponseTemplate::new(201).set_delay(Duration::from_secs(60));
+        Mock::given(method("POST")).respond_with(late).mount(&server).await;
+        let placed = ResponseTemplate::new(200).set_body_json(serde_json::json!({"id": 7}));
+        Mock::given(method("GET"))
+            .and(path_regex("^/by-key/[0-9a-f]{32}$"))
+            .respond_with(placed)
+            .mount(&server)
+            .await;
+        let p = Pipeline::new("order");
+        let call = HttpCall::new(HttpRequest::post(server.uri()))
+            .timeout(Duration::from_millis(200))
+            .observe(HttpProbe::new(HttpRequest::get(format!("{}/by-key/{{key}}", server.uri()))));
+        let order = p.step("order", call);
+        let run = start(&engine, p.output(&order.body).build().unwrap()).await;
+        let body = run.settled().await.unwrap().succeeded().unwrap();
+        assert_eq!(body.as_str(), r#"{"id":7}"#);
+        assert_eq!((asked(&server, "POST").await, asked(&server, "GET").await), (1, 1));
+        engine.shutdown().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_check_that_fails_undoes_the_order() {
+        let (engine, server) = (engine().await, MockServer::start().await);
+        let made = ResponseTemplate::new(201).set_body_json(serde_json::json!({"id": "a-7"}));
+        Mock::given(method("POST")).respond_with(made).mount(&server).await;
+        Mock::given(method("DELETE")).respond_with(ResponseTemplate::new(204)).mount(&server).await;
+        Mock::given(method("GET")).respond_with(ResponseTemplate::new(500)).mount(&server).await;
+        let p = Pipeline::new("order");
+        let call = HttpCall::new(HttpRequest::post(server.uri()))
+            .undo(HttpRequest::delete(format!("{}/orders/{{output/body/id}}", server.uri())));
+        let order = p.step("order", call);
+        let check =
+            HttpCheck::get(server.uri()).every(Duration::from_millis(5)).until(Duration::from_millis(20));
+        p.step("check", check).after(&order).retry(RetryPolicy::fixed(1, Duration::ZERO));
+        let run = start(&engine, p.build().unwrap()).await;
+        match run.settled().await.unwrap() {
+            Settled::Compensated(why) => assert!(format!("{why:?}").contains("the status is 500"), "{why:?}"),
+            other => panic!("{other:?}"),
+        }
+        let all = server.received_requests().await.unwrap();
+        let deleted = all.iter().find(|request| request.method.as_str() == "DELETE").unwrap();
+        assert_eq!(deleted.url.path(), "/orders/a-7");
+        engine.shutdown().await.unwrap();
+    }
+}

@@ -45,7 +45,7 @@
 //! |---|---|
 //! | this one | the door: re-exports and the [`prelude`] |
 //! | [`step`](mod@model) and the macros | what authors of steps and pipelines use; at the root of this crate |
-//! | [`stock`] | the stock steps: commands, approvals, waits; feature `stock`, on by default |
+//! | [`stock`] | the stock steps: commands, approvals, waits; feature `stock`, on by default; with `http` also calls and checks |
 //! | [`engine`] | drives runs on tokio |
 //! | [`machine`] | the pure state machine |
 //! | [`store`] | where journals live |

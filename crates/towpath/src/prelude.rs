@@ -14,6 +14,8 @@ pub use towpath_steps as stock;
 pub use towpath_steps::{Approval, Expired, Notify, Wait};
 #[cfg(all(feature = "stock", unix))]
 pub use towpath_steps::{Argv, Command, ExitCodes};
+#[cfg(feature = "http")]
+pub use towpath_steps::{HttpCall, HttpCheck, HttpProbe, HttpRequest};
 
 /// This many milliseconds.
 pub fn millis(n: u64) -> std::time::Duration {

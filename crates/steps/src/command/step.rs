@@ -1,16 +1,13 @@
 //! What a command does in each method of a step.
 
 use super::{Argv, Command, CommandOutput, Variable};
-use crate::process::{self, Ended, Purpose, Ran, Record, Redactor, Spec};
+use crate::process::{self, Ended, Ran, Record, Redactor, Spec};
 use std::{fmt, time::Duration};
 use towpath_model::{Change, InDoubt, Json, Methods};
 use towpath_step::{Declared, Observed, Reads, Step, StepContext, StepError, Undo};
 
 /// Most bytes that fit into one variable, by a wide margin: Linux takes 128 KiB.
 const VARIABLE_BYTES: usize = 64 << 10;
-
-/// The variable that tells `undo` for which key the work was done.
-const RUN_KEY: &str = "TOWPATH_RUN_KEY";
 
 /// Which method runs a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,13 +53,13 @@ impl Command {
         Duration::from_millis(self.grace_ms)
     }
 
-    /// Ends the program of an earlier entry, when it still runs. Gives the key of the step's work, once it has begun.
-    async fn bury(&self, cx: &StepContext) -> Result<Option<String>, StepError> {
-        let Some(record) = cx.last_checkpoint::<Record>()? else { return Ok(None) };
+    /// Ends the program of an earlier entry, when it still runs.
+    async fn bury(&self, cx: &StepContext) -> Result<(), StepError> {
+        let Some(record) = cx.last_checkpoint::<Record>()? else { return Ok(()) };
         if process::bury(&record, self.grace_time()).await? {
             cx.log("ended the program of an earlier entry, which still ran");
         }
-        Ok(record.purpose.run_key)
+        Ok(())
     }
 
     /// Runs one of its programs.
@@ -84,10 +81,6 @@ impl Command {
         ] {
             env.push((name.to_owned(), value));
         }
-        let run_key = match phase {
-            Phase::Undo => extra.iter().find(|(name, _)| *name == RUN_KEY).map(|(_, key)| key.clone()),
-            _ => Some(key.to_string()),
-        };
         env.extend(extra.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let spec = Spec {
             argv: argv.get(cx)?,
@@ -98,7 +91,7 @@ impl Command {
             grace: self.grace_time(),
             output_bytes: usize::try_from(self.output_bytes).unwrap_or(usize::MAX),
             redactor,
-            purpose: phase.acts().then(|| Purpose { key: key.to_string(), run_key }),
+            record: phase.acts().then(|| key.to_string()),
         };
         process::run(cx, spec).await
     }
@@ -286,10 +279,8 @@ impl Step for Command {
 
     async fn compensate(&self, cx: &StepContext, undo: Undo<CommandOutput>) -> Result<(), StepError> {
         let argv = self.undo.as_ref().ok_or_else(|| not_told("undo"))?;
-        let mut extra = Vec::new();
-        if let Some(key) = self.bury(cx).await? {
-            extra.push((RUN_KEY, key));
-        }
+        self.bury(cx).await?;
+        let mut extra = vec![("TOWPATH_RUN_KEY", cx.run_key("command").to_string())];
         if undo.before.is_some() {
             extra.push(("TOWPATH_BEFORE", undo.read_before::<String>()?));
         }

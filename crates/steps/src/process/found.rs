@@ -14,17 +14,8 @@ pub(crate) struct Record {
     pub(super) pid: i32,
     /// Clock ticks from boot to its start: field 22 of `/proc/PID/stat`, see proc_pid_stat(5).
     start: u64,
-    /// What it was started for.
-    pub(crate) purpose: Purpose,
-}
-
-/// What a process is started for.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Purpose {
-    /// The key of its effect, in its environment as `TOWPATH_KEY`.
-    pub(crate) key: String,
-    /// The key of the step's work: the same, or that of what is being undone.
-    pub(crate) run_key: Option<String>,
+    /// The key of the effect that it was started for, in its environment as `TOWPATH_KEY`.
+    key: String,
 }
 
 /// What `/proc/PID/stat` tells.
@@ -62,9 +53,9 @@ fn boot() -> Option<String> {
 
 impl Record {
     /// The process of this id, as it can be found again; `None` where the system does not tell.
-    pub(super) fn of(pid: i32, purpose: &Purpose) -> Option<Self> {
+    pub(super) fn of(pid: i32, key: &str) -> Option<Self> {
         let start = Stat::of(pid)?.start;
-        Some(Record { boot: boot()?, pid, start, purpose: purpose.clone() })
+        Some(Record { boot: boot()?, pid, start, key: key.to_owned() })
     }
 
     /// Whether something of its group still runs here.
@@ -86,7 +77,7 @@ impl Record {
 
     fn is_for_its_key(&self, pid: i32) -> bool {
         let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
-        let wanted = format!("TOWPATH_KEY={}", self.purpose.key);
+        let wanted = format!("TOWPATH_KEY={}", self.key);
         environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
     }
 }
@@ -110,7 +101,7 @@ mod tests {
     fn a_record_is_of_one_process_of_one_boot() {
         use std::os::unix::process::CommandExt;
         let mut child = std::process::Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
-        let record = Record::of(child.id() as i32, &Purpose { key: "k".into(), run_key: None }).unwrap();
+        let record = Record::of(child.id() as i32, "k").unwrap();
         assert!(record.lives());
         assert!(!Record { start: record.start + 1, ..record.clone() }.lives(), "another process");
         assert!(!Record { boot: "another boot".into(), ..record.clone() }.lives());

@@ -1,7 +1,7 @@
 //! Starting a process that is held back until it is recorded, and that ends with whoever started it.
 
 use super::{
-    Purpose, Record, Redactor,
+    Record, Redactor,
     group::signal,
     output::{Kept, floor},
     redact::Lines,
@@ -38,8 +38,8 @@ pub(crate) struct Spec {
     pub(crate) grace: Duration,
     pub(crate) output_bytes: usize,
     pub(crate) redactor: Redactor,
-    /// For what the process is recorded before it may act; none for what changes nothing.
-    pub(crate) purpose: Option<Purpose>,
+    /// The key under which the process is recorded before it may act; none for what changes nothing.
+    pub(crate) record: Option<String>,
 }
 
 /// How a command ended.
@@ -73,8 +73,8 @@ pub(crate) async fn run(cx: &StepContext, spec: Spec) -> Result<Ran, StepError> 
         child.id().and_then(|id| i32::try_from(id).ok()).expect("a child that nobody has awaited has an id");
     // Held until the end: the gate ends the command when it is dropped, by whatever end of this future or process.
     let mut hold = child.stdin.take().expect("the input of the gate is a pipe");
-    if let Some(purpose) = &spec.purpose
-        && let Some(record) = Record::of(pid, purpose)
+    if let Some(key) = &spec.record
+        && let Some(record) = Record::of(pid, key)
     {
         cx.checkpoint(&record).await?;
     }
