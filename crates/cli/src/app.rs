@@ -6,7 +6,7 @@ use crate::{
     cx::{Cx, Spelling},
     explain,
     fault::{Fault, FaultKind, exit},
-    journal,
+    init, journal,
     open::Address,
     out::Out,
     runs,
@@ -27,12 +27,13 @@ pub struct App {
 
 impl App {
     /// A command that drives runs with an engine that was made ready so. The store is the one that the command line
-    /// names; only `tick` makes an engine at all.
+    /// names; only `tick`, `start` and `try` make an engine at all.
     pub fn new(setup: impl FnOnce(Builder) -> Ready + Send + 'static) -> Self {
         App { store: None, setup: Some(Box::new(setup)) }
     }
 
-    /// The stock command. It looks at any run and answers it; it drives none, since it holds no kinds.
+    /// The stock command. It looks at any run and answers it; it drives those that are made of stock steps alone, and holds
+    /// no pipelines.
     pub fn stock() -> Self {
         App::default()
     }
@@ -114,6 +115,11 @@ fn unread(error: &clap::Error, out: &mut Out) -> u8 {
 }
 
 async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8, Fault> {
+    // What works on no run needs no store.
+    let args = match args.command {
+        Command::Init(init) => return init::init(out, init).map(|()| exit::OK),
+        command => Args { command, ..args },
+    };
     let address = Address::of_process(&args.common);
     let (store, spelling) = match app.store {
         Some(store) => (store, Spelling::plain(binary)),
@@ -133,6 +139,7 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
             let is_intact = verify::verify(cx, args).await?;
             return Ok(if is_intact { exit::OK } else { exit::FAILED });
         }
+        Command::Init(_) => unreachable!("it was answered before a store was opened"),
         Command::Start(args) => return start::start(cx, app.setup, args).await,
         Command::Try(args) => return attempt::attempt(cx, app.setup, args).await,
         Command::Tick(args) => return tick::tick(cx, app.setup, args).await,

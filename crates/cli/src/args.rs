@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{attempt::Try, start::Start, watch::Watch, when};
+use crate::{attempt::Try, init::Init, start::Start, watch::Watch, when};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::time::Duration;
 use towpath::model::{Actor, Json, Name, PipelineName, Status, StepId};
@@ -76,15 +76,21 @@ pub(crate) enum Command {
     Tick(Tick),
     /// Start a run of a pipeline
     Start(Start),
+    /// Write a first pipeline for a repository
+    Init(Init),
     /// Try one kind of step by itself
     Try(Try),
 }
 
 impl Command {
     /// Whether it begins something, so that a store that is not there yet is made. Looking for a run never makes one,
-    /// and a command without pipelines and kinds has nothing to begin.
+    /// and a command without pipelines has none to start.
     pub(crate) fn makes_a_store(&self, is_stock: bool) -> bool {
-        !is_stock && matches!(self, Command::Start(_) | Command::Try(_))
+        match self {
+            Command::Try(_) => true,
+            Command::Start(start) => !is_stock || start.is_saved_plan(),
+            _ => false,
+        }
     }
 }
 
@@ -361,5 +367,24 @@ mod tests {
         assert!(error(&["towpath", "resolve", "r"]).contains("--done <JSON>|--not-done"));
         assert!(error(&["towpath", "abandon", "r"]).contains("--reason <TEXT>"));
         assert!(error(&["towpath", "verify"]).contains("<RUN|--all>"));
+    }
+
+    /// The commands that the tables of a page tell of, by the words in the first column.
+    fn told(page: &str) -> std::collections::BTreeSet<&str> {
+        let rows =
+            page.lines().filter_map(|line| line.strip_prefix("| `")).filter(|row| !row.starts_with('-'));
+        let first = rows.filter_map(|row| row.split(" | ").next());
+        first.flat_map(|cell| cell.split('`').step_by(2)).filter_map(|c| c.split(' ').next()).collect()
+    }
+
+    #[test]
+    fn the_tables_of_commands_are_whole() {
+        let args = Args::command();
+        let all: std::collections::BTreeSet<&str> =
+            args.get_subcommands().map(clap::Command::get_name).collect();
+        let book = told(include_str!("../../../docs/cli.md"));
+        assert_eq!(book, all);
+        let readme = told(include_str!("../README.md"));
+        assert_eq!(all.difference(&readme).collect::<Vec<_>>(), [] as [&&str; 0]);
     }
 }

@@ -12,6 +12,7 @@ mod find;
 #[cfg(test)]
 mod fixture;
 mod ids;
+mod init;
 mod items;
 mod journal;
 mod launch;

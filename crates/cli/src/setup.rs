@@ -13,14 +13,14 @@ pub(crate) type Setup = Box<dyn FnOnce(Builder) -> Ready + Send>;
 /// An engine with everything that it needs, or why it cannot have it.
 pub type Ready = Result<Builder, Box<dyn Error + Send + Sync>>;
 
-/// An engine on a store, made ready as the user of this command has it.
+/// An engine on a store, made ready as the user of this command has it; with the stock steps when it is the stock command.
 pub(crate) fn builder(store: Arc<dyn Store>, setup: Option<Setup>) -> Result<Builder, Fault> {
     let builder = Engine::builder(store);
     match setup {
         Some(setup) => {
             setup(builder).map_err(|e| Fault::failed(format!("set the engine up: {}", chain(&*e))))
         }
-        None => Ok(builder),
+        None => Ok(builder.steps(towpath::stock::steps())),
     }
 }
 

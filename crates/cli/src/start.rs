@@ -1,9 +1,9 @@
-//! `towpath start`: starts a run of a pipeline by its name.
+//! `towpath start`: starts a run of a pipeline by its name, or of a plan that was saved.
 
 use crate::{
     args::label,
     cx::Cx,
-    fault::Fault,
+    fault::{Fault, chain},
     find,
     launch::{About, Stay, launch},
     setup::{self, Setup},
@@ -23,7 +23,8 @@ success; 130 this command was told to stop, and the run goes on.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXITS)]
 pub(crate) struct Start {
-    /// The pipeline's name
+    /// The pipeline's name, or the file of a saved plan, which ends in .json
+    #[arg(value_name = "PIPELINE|PLAN.json")]
     pipeline: String,
     /// A value of a parameter; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
@@ -39,6 +40,13 @@ pub(crate) struct Start {
     /// Drive it until it settles or needs an operator, and show it meanwhile
     #[arg(long)]
     watch: bool,
+}
+
+impl Start {
+    /// Whether a saved plan is meant: no pipeline's name has a dot.
+    pub(crate) fn is_saved_plan(&self) -> bool {
+        self.pipeline.ends_with(".json")
+    }
 }
 
 /// Starts a run. Gives the exit code.
@@ -67,9 +75,22 @@ pub(crate) async fn start(cx: &mut Cx<'_>, setup: Option<Setup>, args: Start) ->
 /// The plan that a command line asks for.
 fn plan(cx: &Cx<'_>, engine: &Engine, args: &Start, is_stock: bool) -> Result<Plan<Json>, Fault> {
     let name = &args.pipeline;
+    if args.is_saved_plan() {
+        return saved(args);
+    }
     let pipeline = engine.pipeline(name).ok_or_else(|| unknown(cx, engine, name, is_stock))?;
     let values = values::read(pipeline, args.params.as_deref(), &args.param)?;
     pipeline.with(values).map_err(|errors| wrong(pipeline, &errors))
+}
+
+/// The plan of a file.
+fn saved(args: &Start) -> Result<Plan<Json>, Fault> {
+    if !args.param.is_empty() || args.params.is_some() {
+        return Err(Fault::usage(
+            "a saved plan has its values: leave --param and --params out, or save another plan",
+        ));
+    }
+    Plan::load(&args.pipeline).map_err(|e| Fault::failed(chain(&e)))
 }
 
 /// What to say of a pipeline that this command does not hold.

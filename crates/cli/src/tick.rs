@@ -153,7 +153,7 @@ impl Left {
             name(cx, &self.blocked)?;
             cx.out.line(match is_stock {
                 true => {
-                    "  this is the stock command, which holds no kinds: tick with the one that holds theirs"
+                    "  this is the stock command, which holds the stock kinds alone: tick with the one that holds theirs"
                 }
                 false => "  this command lacks what they need: tick with the one that holds it",
             })?;

@@ -124,3 +124,23 @@ async fn who_waits_gets_the_code_of_how_the_run_stands() {
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("step-done bake true") && out.ends_with("- succeeded\n"), "{out}");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_saved_plan_of_stock_steps_runs_with_the_stock_command() {
+    let p = Pipeline::new("greetings");
+    let to = p.param::<String>("to");
+    p.step("greet", towpath::stock::Command::new("echo").arg("hello").arg(&to).no_effect());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.json");
+    p.build().unwrap().with(params! { to: "world" }).unwrap().save(&path).unwrap();
+    let (store, path) = (store(), path.display().to_string());
+    let (code, out, err) =
+        run_on(App::stock().on(store.clone()), &format!("start {path} --key k --wait")).await;
+    assert_eq!(code, 0, "{out}{err}");
+    let (_, shown, _) = run_on(App::stock().on(store.clone()), "show k --json").await;
+    assert!(shown.contains("hello world"), "{shown}");
+    let (code, _, err) = run_on(App::stock().on(store), &format!("start {path} --param to=moon")).await;
+    assert_eq!(code, 2);
+    assert!(err.contains("a saved plan has its values"), "{err}");
+}

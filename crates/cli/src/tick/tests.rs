@@ -109,14 +109,16 @@ async fn a_run_is_stuck() {
 }
 
 #[tokio::test]
-async fn the_stock_command_says_that_it_holds_no_kinds() {
+async fn the_stock_command_says_that_it_holds_the_stock_kinds_alone() {
     let store = started(&["build"]).await;
     let (code, said, _) = run_on(App::stock().on(store.clone()), "tick").await;
     assert_eq!(code, 10);
     assert!(said.starts_with("driven: 1 blocked\nnot over: 1 blocked\n"), "{said}");
     assert!(said.contains("demo.build/v1"), "{said}");
     assert!(
-        said.ends_with("the stock command, which holds no kinds: tick with the one that holds theirs\n"),
+        said.ends_with(
+            "the stock command, which holds the stock kinds alone: tick with the one that holds theirs\n"
+        ),
         "{said}"
     );
 }

@@ -1,6 +1,7 @@
 //! The binary on a store in a file: exit codes, output, and every way to tamper with a journal.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are no tests to the linter")]
 
+mod errors;
 mod shell;
 mod tampering;
 mod verbs;
@@ -79,7 +80,11 @@ async fn the_stock_command_drives_nothing_that_it_does_not_know() {
     shell.fresh("release@4f2c").await;
     let said = shell.run(&["tick"]);
     assert_eq!(said.code, 10, "{}{}", said.out, said.err);
-    assert!(said.out.contains("this is the stock command, which holds no kinds"), "{}", said.out);
+    assert!(
+        said.out.contains("this is the stock command, which holds the stock kinds alone"),
+        "{}",
+        said.out
+    );
     let blocked = shell.json(&["runs", "--status", "blocked"]);
     assert_eq!(blocked["key"], "release@4f2c");
 }
