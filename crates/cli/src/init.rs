@@ -59,7 +59,10 @@ struct Line<'a> {
 
 /// Writes a first pipeline.
 pub(crate) fn init(out: &mut Out, args: Init) -> Result<(), Fault> {
-    let folder = args.folder.canonicalize().map_err(|e| failed("open", &args.folder, &e))?;
+    let folder = args.folder.canonicalize().map_err(|e| {
+        let folder = args.folder.display();
+        Fault::usage(format!("{folder} cannot be opened: {e}: give the folder of the repository"))
+    })?;
     let target = folder.join("deploy");
     if target.exists() {
         return Err(Fault::failed(format!(

@@ -155,7 +155,10 @@ fn know(steps: &Steps, providers: &Providers, step: &StepRecord) -> Result<Arc<d
     let unmet: Vec<String> =
         needs.iter().filter(|need| !providers.meet(need)).map(|n| n.to_string()).collect();
     if !unmet.is_empty() {
-        return Err(format!("it needs {}: bind it; the engine has {providers}", unmet.join(" and ")));
+        return Err(format!(
+            "it needs {}: give it to the engine with `.bind(…)`; it has {providers}",
+            unmet.join(" and ")
+        ));
     }
     Ok(Arc::from(decoded))
 }

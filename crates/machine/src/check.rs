@@ -248,7 +248,10 @@ impl<'a> Checker<'a> {
         };
         let mut names: Vec<_> = cycle.iter().map(|i| record.steps[*i].id.as_str()).collect();
         names.push(names[0]);
-        self.plan(format!("steps wait for each other in a circle: {}", names.join(" waits for ")));
+        self.plan(format!(
+            "steps wait for each other in a circle: {}; take one `after` or one handle out",
+            names.join(" waits for ")
+        ));
     }
 }
 

@@ -348,7 +348,7 @@ fn values_are_checked_all_at_once() {
         says(&errors),
         [
             "the value of the parameter \"weight\" cannot be stored: the number NaN is not finite, and json has none that is not",
-            "the value of the parameter \"commit\" is no String: invalid type: integer `3`, expected a string at line 1 column 1",
+            "the value of the parameter \"commit\" is no String: invalid type: integer `3`, expected a string",
             "the value of the parameter \"serial\" cannot be stored: make canonical json: the integer 18446744073709551615 is beyond ±2^53: give it as a text at line 1 column 20",
             "the parameter \"image\" has no value: give it one",
             "\"region\" is not a parameter: there are commit, serial, weight, image",

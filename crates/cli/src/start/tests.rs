@@ -92,7 +92,7 @@ async fn everything_that_is_wrong_with_values_is_told_with_the_types() {
     let said = "\
 error: the pipeline \"checkout\" has 3 problems
   the parameter \"commit\" has no value: give it one
-  the value of the parameter \"replicas\" is no u32: invalid type: string \"many\", expected u32 at line 1 column 6
+  the value of the parameter \"replicas\" is no u32: invalid type: string \"many\", expected u32
   \"comit\" is not a parameter: there are commit, replicas
 its parameters, each given as --param NAME=VALUE:
   commit    String

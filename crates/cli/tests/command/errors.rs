@@ -71,8 +71,19 @@ async fn wrong_engines(read: &mut Read, shell: &Shell) {
     read.add("two types of one kind", start(twice).await);
     read.add("a store of an unknown sort", start(Engine::open("mysql:deploys")).await);
     let engine = shell.engine(false).await;
+    let asks = |id: &str| {
+        let p = Pipeline::new("gates");
+        p.step(id, crate::shell::ask::of());
+        p.build().unwrap().plan().unwrap()
+    };
+    // In a store of its own, so that the lists below do not hang on how far it is.
+    let other =
+        Engine::open("memory:").steps(steps![crate::shell::ask]).background(false).start().await.unwrap();
+    other.run(asks("gate"), "gates@4f2c").await.unwrap();
+    read.add("a key of a run of another plan", other.run(asks("other"), "gates@4f2c").await.unwrap_err());
     let unknown = engine.run(scans().plan().unwrap(), "").await.unwrap_err();
     read.add("a run with an empty key, of a plan whose kind is missing", unknown);
+    other.shutdown().await.unwrap();
     engine.shutdown().await.unwrap();
 }
 

@@ -15,7 +15,7 @@ async fn build(_cx: &StepContext, commit: String) -> Result<String, StepError> {
 }
 
 #[step("demo.ask/v1", no_effect)]
-async fn ask(_cx: &StepContext) -> Result<bool, StepError> {
+pub(crate) async fn ask(_cx: &StepContext) -> Result<bool, StepError> {
     Err(StepError::needs_operator("the quota is used up"))
 }
 

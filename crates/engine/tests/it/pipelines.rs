@@ -47,7 +47,7 @@ async fn a_pipeline_is_started_by_its_name_with_values_as_json() {
     let wrong = pipeline.with(json(&[("commit", "3"), ("replica", "2")])).unwrap_err();
     let said = "\
 the pipeline \"checkout\" has 3 problems
-  the value of the parameter \"commit\" is no String: invalid type: integer `3`, expected a string at line 1 column 1
+  the value of the parameter \"commit\" is no String: invalid type: integer `3`, expected a string
   the parameter \"replicas\" has no value: give it one
   \"replica\" is not a parameter: there are commit, replicas";
     assert_eq!(wrong.to_string(), said);
@@ -75,7 +75,8 @@ async fn everything_that_is_wrong_with_pipelines_is_told_at_the_start() {
             "two pipelines are called \"scans\": give one of them another name",
             "pipeline checkout, step build: the kind by-name.build/v1 is not known here: add it to the engine's \
              `steps![…]`",
-            "pipeline scans, step scan: it needs it::pipelines::Scanner as \"scanner\": bind it; the engine has none",
+            "pipeline scans, step scan: it needs it::pipelines::Scanner as \"scanner\": give it to the engine with `.bind(…)`; \
+             it has none",
         ]
     );
 }

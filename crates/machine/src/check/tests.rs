@@ -122,10 +122,15 @@ fn circles_are_named_step_by_step() {
         });
         told(&record(steps))
     };
-    assert_eq!(circle(&[("a", "a")]), ["steps wait for each other in a circle: a waits for a"]);
+    assert_eq!(
+        circle(&[("a", "a")]),
+        ["steps wait for each other in a circle: a waits for a; take one `after` or one handle out"]
+    );
     assert_eq!(
         circle(&[("a", "b"), ("b", "c"), ("c", "b"), ("d", "a")]),
-        ["steps wait for each other in a circle: b waits for c waits for b"]
+        [
+            "steps wait for each other in a circle: b waits for c waits for b; take one `after` or one handle out"
+        ]
     );
     assert_eq!(circle(&[("d", "a"), ("c", "a"), ("d", "c")]), [""; 0]);
 }
@@ -146,7 +151,7 @@ fn everything_is_told_at_once() {
          step a: it reads x, which is not a step of this plan\n  \
          step a: it is after y, which is not a step of this plan\n  \
          step b: kind sim.step/v1 is to be observed when in doubt, but cannot observe\n  \
-         steps wait for each other in a circle: b waits for c waits for b"
+         steps wait for each other in a circle: b waits for c waits for b; take one `after` or one handle out"
     );
     let one = Problems(vec![problems.0[0].clone()]);
     assert!(one.to_string().starts_with("the plan has 1 problem\n"));

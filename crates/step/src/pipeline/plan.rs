@@ -171,7 +171,12 @@ impl<Out: Output> Pipeline<Out> {
 
 /// What is wrong with the value of a parameter.
 fn misfit(param: &Param, value: &Json) -> Option<PlanProblem> {
-    let shape = (param.check)(value).map_err(|e| format!("is no {}: {e}", param.short_type()));
+    let shape = (param.check)(value).map_err(|e| {
+        // Where in a value that fits into one line says nothing.
+        let text = e.to_string();
+        let what = text.split(" at line 1 column").next().unwrap_or(&text);
+        format!("is no {}: {what}", param.short_type())
+    });
     let canon = canonical::of_text(value.as_str()).map_err(|e| format!("cannot be stored: {e}"));
     shape.and(canon).err().map(|what| PlanProblem::Value { param: param.name.clone(), what })
 }
