@@ -47,3 +47,6 @@ fn key(first: &StoredEvent) -> Option<ItemKey> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -307,6 +307,40 @@ async fn large_outputs_of_items_are_put_together_from_where_they_are_stored() {
     assert!(bytes < 40 * 1_000, "{bytes}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_item_that_cannot_be_folded_is_given_up_by_itself_or_with_its_parent() {
+    for by_parent in [false, true] {
+        let scene = Scene::new();
+        scene.world.run("apply", |cx, _| Box::pin(async move { cx.signal::<String>("go").await }));
+        let engine = scene.engine().await;
+        let run = engine.run(deploy(&["a"]), "k").await.unwrap().id();
+        until("the item waits", async || {
+            rows(&*scene.memory, Level::ItemsOf(run))
+                .await
+                .iter()
+                .any(|r| r.listing.status == Status::Waiting)
+        })
+        .await;
+        engine.shutdown().await.unwrap();
+        let item = item(&scene, run, "a").await;
+        crate::quarantine::append(&scene, item, 999).await;
+        let engine = scene.engine().await;
+        until("it is set aside", async || scene.status(item).await == Status::Quarantined).await;
+        let explanation = engine.explain(run).await.unwrap().to_string();
+        assert!(explanation.contains(&format!("(run {item})")), "{explanation}");
+        let run = engine.attach::<Vec<String>>(run).await.unwrap();
+        if by_parent {
+            run.verb(Verb::Cancel { unwind: true }, "stop").await.unwrap();
+            run.verb(Verb::Abandon, "it does not stop").await.unwrap();
+            assert!(matches!(run.settled().await.unwrap(), Settled::Abandoned { .. }));
+        } else {
+            engine.verb(item, Verb::Abandon, "nobody can read it").await.unwrap();
+            assert!(matches!(run.settled().await.unwrap(), Settled::Compensated(_)));
+        }
+        assert_eq!(outcomes(&scene, run.id()).await, ["abandoned"]);
+    }
+}
+
 /// An error answers one commit after the other, of the parent and of its items, before and after it was written.
 #[tokio::test(start_paused = true)]
 async fn items_begin_once_whichever_commit_is_answered_by_an_error() {

@@ -28,7 +28,7 @@ async fn poisoned(scene: &Scene, kind: u16) -> towpath_model::RunId {
 }
 
 /// Appends an event as some other release would.
-async fn append(scene: &Scene, run: towpath_model::RunId, kind: u16) {
+pub(crate) async fn append(scene: &Scene, run: towpath_model::RunId, kind: u16) {
     let worker = towpath_model::WorkerId::new("newer").unwrap();
     scene.memory.register(&worker, secs(10)).await.unwrap();
     let no = scene.memory.find(run).await.unwrap().unwrap().no;
