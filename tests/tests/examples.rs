@@ -1,29 +1,147 @@
-//! Every example is run, as a newcomer would run it.
+//! Every example is run, as a newcomer would run it: with cargo, in a folder of its own.
 
 use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::Path,
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
-fn run(example: &str, folder: &Path) -> Output {
+fn command(example: &str, folder: &Path) -> Command {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--manifest-path", manifest, "--example", example])
-        .current_dir(folder)
-        .output()
-        .expect("cargo can be run")
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--manifest-path", manifest, "--example", example]).current_dir(folder);
+    command
+}
+
+/// Runs an example and gives what it says.
+fn run(example: &str, folder: &Path, args: &[&str]) -> (Output, String) {
+    let output = command(example, folder).arg("--").args(args).output().expect("cargo can be run");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.stderr.is_empty(), "{example}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    (output, text)
+}
+
+/// Runs an example twice: the second time, the run is there and over.
+fn twice(example: &str) -> (String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, told) = run(example, folder.path(), &[]);
+    assert!(first.status.success(), "{told}");
+    let (second, again) = run(example, folder.path(), &[]);
+    assert!(second.status.success(), "{again}");
+    (told, again)
 }
 
 #[test]
 fn hello_deploys_once_however_often_it_is_started() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let first = run("hello", folder.path());
-    let text = String::from_utf8_lossy(&first.stdout);
-    assert!(first.status.success(), "{text}{}", String::from_utf8_lossy(&first.stderr));
-    assert!(text.contains("deploy registry.example/shop:4f2c with the key "), "{text}");
-    assert!(text.ends_with("Succeeded(\"registry.example/shop:4f2c\")\n"), "{text}");
+    let (first, second) = twice("hello");
+    assert!(first.contains("deploy registry.example/shop:4f2c with the key "), "{first}");
+    assert!(first.ends_with("Succeeded(\"registry.example/shop:4f2c\")\n"), "{first}");
+    assert_eq!(second, "Succeeded(\"registry.example/shop:4f2c\")\n");
+}
 
-    let second = run("hello", folder.path());
-    assert!(second.status.success());
-    assert_eq!(String::from_utf8_lossy(&second.stdout), "Succeeded(\"registry.example/shop:4f2c\")\n");
+#[test]
+fn commands_run_programs_and_leave_what_they_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (output, text) = run("commands", folder.path(), &[]);
+    assert!(output.status.success() && text == "Succeeded(\"shop-4f2c.tar\")\n", "{text}");
+    assert!(folder.path().join("live").exists(), "the program ran in this folder");
+}
+
+#[test]
+fn regions_run_side_by_side_and_are_joined() {
+    let want = "Succeeded(\"live at https://eu-west-1.shop.example and https://us-east-1.shop.example, \
+                https://ap-south-1.shop.example\")\n";
+    assert_eq!(twice("regions"), (want.to_owned(), want.to_owned()));
+}
+
+#[test]
+fn an_approval_waits_without_a_process_and_is_given_by_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for _ in 0..2 {
+        let (output, text) = run("approval", folder.path(), &[]);
+        assert!(output.status.success() && text.contains("approve"), "it says what it waits for: {text}");
+        assert!(!text.contains("Succeeded"), "{text}");
+    }
+    let (_, text) = run("approval", folder.path(), &["yes"]);
+    assert_eq!(text, "Succeeded(\"shop:4f2c is live in production (it looks good)\")\n");
+}
+
+#[test]
+fn undo_puts_back_what_was_there_before() {
+    let (first, second) = twice("undo");
+    let lines: Vec<_> = first.lines().collect();
+    assert_eq!(lines[..3], ["weight 50, after 3 attempts", "weight 10 again", "tell sre"], "{first}");
+    assert!(lines[3].starts_with("Compensated(") && lines[3].contains("too many errors at 50 %"), "{first}");
+    assert_eq!(second.lines().count(), 1, "nothing is done or undone again: {second}");
+}
+
+#[test]
+fn checkpoints_are_entered_again_and_repeat_nothing() {
+    let (first, second) = twice("checkpoints");
+    let batches: Vec<_> = first.lines().filter(|line| line.starts_with("batch ")).collect();
+    assert_eq!(batches.len(), 4, "{first}");
+    assert!(first.ends_with("Succeeded(4)\n"), "{first}");
+    assert_eq!(second, "Succeeded(4)\n");
+}
+
+#[test]
+fn a_sub_pipeline_is_placed_twice_in_one_run() {
+    let (first, _) = twice("sub_pipeline");
+    let want = "eu/deploy\neu/smoke\nus/deploy\nus/smoke\n\
+                Succeeded(\"https://us-east-1.shop.example/shop-4f2c answers\")\n";
+    assert_eq!(first, want);
+}
+
+#[test]
+fn cron_goes_on_where_the_last_line_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, text) = run("cron", folder.path(), &[]);
+    assert_eq!((first.status.code(), text.as_str()), (Some(3), "0 settled, 1 waiting\n"));
+    let mut ends = Vec::new();
+    while ends.last().is_none_or(|(code, _)| *code == Some(3)) && ends.len() < 100 {
+        let (output, text) = run("cron", folder.path(), &[]);
+        ends.push((output.status.code(), text));
+    }
+    assert_eq!(ends.last(), Some(&(Some(0), "1 settled, 0 waiting\n".to_owned())), "{ends:?}");
+}
+
+/// A process that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // One that has ended by itself is no fault here.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One request of HTTP/1.1 (RFC 9112), and the body of what comes back.
+fn ask(address: &str, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).expect("the service listens");
+    write!(stream, "{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    (head.lines().next().expect("a status line").to_owned(), body.to_owned())
+}
+
+#[test]
+fn service_starts_a_run_once_and_tells_where_it_stands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let started = command("service", folder.path()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut service = Killed(started);
+    let mut line = String::new();
+    let mut lines = BufReader::new(service.0.stdout.take().expect("it is piped"));
+    lines.read_line(&mut line).expect("it says where it listens");
+    let address = line.trim().strip_prefix("http://").expect("an address").to_owned();
+
+    let (status, missing) = ask(&address, "GET /deploys/4f2c");
+    assert_eq!((status.as_str(), missing.as_str()), ("HTTP/1.1 404 Not Found", "nobody deployed 4f2c"));
+    let (status, first) = ask(&address, "POST /deploys/4f2c");
+    assert_eq!(status, "HTTP/1.1 200 OK", "{first}");
+    assert_eq!(ask(&address, "POST /deploys/4f2c").1, first, "it is the same run");
+    let said = (0..1_000).map(|_| ask(&address, "GET /deploys/4f2c").1).find(|body| body == "\"settled\"");
+    assert!(said.is_some(), "it is driven in the background");
 }

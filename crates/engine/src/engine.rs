@@ -1,7 +1,7 @@
 //! The engine, as a value that users hold.
 
 use crate::{
-    Builder, EngineError, EngineErrorKind, Run,
+    Builder, EngineError, EngineErrorKind, IntoRunKey, Run,
     explain::{self, explain},
     health::{self, Health},
     reconcile::wind_down,
@@ -10,7 +10,7 @@ use crate::{
 use std::{fmt, sync::Arc};
 use tokio::runtime::Handle;
 use towpath_machine::Explanation;
-use towpath_model::{Json, RunId, WorkerId};
+use towpath_model::{IdError, Json, PipelineName, RunId, WorkerId};
 use towpath_step::{Pipeline, Steps};
 use towpath_store::{Filter, Page, RunRow, Store};
 
@@ -115,6 +115,18 @@ impl Engine {
     pub async fn attach<Out>(&self, run: RunId) -> Result<Run<Out>, EngineError> {
         let row = find(self.shared(), "attach to a run", run).await?;
         Ok(Run::of(self.clone(), &row))
+    }
+
+    /// The run that was started with this key of a pipeline, when there is one.
+    ///
+    /// # Errors
+    /// When the name or the key is none, or the store cannot tell.
+    pub async fn find(&self, pipeline: &str, key: impl IntoRunKey) -> Result<Option<RunRow>, EngineError> {
+        const FIND: &str = "find a run by its key";
+        let unfit = |e: IdError| EngineError::unfit(FIND, vec![e.to_string()]);
+        let (pipeline, key) =
+            (PipelineName::new(pipeline).map_err(unfit)?, key.into_run_key().map_err(unfit)?);
+        self.shared().store.find_key(&pipeline, &key).await.map_err(|e| EngineError::store(FIND, e))
     }
 
     /// Runs, newest first, in pages.
