@@ -145,3 +145,10 @@ fn service_starts_a_run_once_and_tells_where_it_stands() {
     let said = (0..1_000).map(|_| ask(&address, "GET /deploys/4f2c").1).find(|body| body == "\"settled\"");
     assert!(said.is_some(), "it is driven in the background");
 }
+
+#[test]
+fn for_each_runs_every_item_and_gives_their_outputs_in_order() {
+    let (first, second) = twice("for_each");
+    assert_eq!(first, "Succeeded([\"3 in eu-west-1\", \"5 in us-east-1\", \"2 in ap-south-1\"])\n");
+    assert_eq!(second, first);
+}

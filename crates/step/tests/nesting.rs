@@ -6,7 +6,7 @@ extern crate towpath_step as towpath;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath::{Output, Pipeline, PlanErrors, StepContext, StepError, params, step, text};
-use towpath_step::model::{PlanRecord, StepRecord};
+use towpath_step::model::{PlanRecord, Role, StepRecord};
 
 #[derive(Serialize, Deserialize, Output, Clone, Debug, PartialEq)]
 struct Region {
@@ -178,4 +178,150 @@ fn a_placed_pipeline_is_placed_again_within_another() {
     let world = p.build().unwrap();
     assert_eq!(with(world.record(), "eu/west/deploy")["image"], json!({"value": "shop:2"}));
     assert_eq!(with(world.record(), "eu/west/deploy")["note"]["text"][0], json!({"value": "shop:2"}));
+}
+
+fn each(record: &PlanRecord, id: &str) -> (serde_json::Value, PlanRecord) {
+    let Role::ForEach { list, key, each, parallel } = &find(record, id).role else {
+        panic!("{id} is no for_each")
+    };
+    (json!({"list": list, "key": key, "parallel": parallel}), (**each).clone())
+}
+
+#[test]
+fn items_take_what_lies_around_them_as_parameters() {
+    let p = Pipeline::new("world");
+    let commit = p.param::<String>("commit");
+    let built = p.step("build", build::of(&commit));
+    let regions = p.param::<Vec<Region>>("regions");
+    let live = p.for_each(
+        "deploy",
+        &regions,
+        |region| &region.name,
+        |p, region| {
+            let own =
+                p.step("build", build::of(&region.name)).when(built.replicas.more_than(&region.replicas));
+            p.step(
+                "apply",
+                deploy::of(&built.name, &own.name, text!("{commit} {region.name} {own.replicas}")),
+            )
+        },
+    );
+    let pipeline = p.output(&live.parallel(3)).build().unwrap();
+    let _: &Pipeline<Vec<String>> = &pipeline;
+    let (node, each) = each(pipeline.record(), "deploy");
+    assert_eq!(node, json!({"list": {"param": {"name": "regions"}}, "key": "/name", "parallel": 3}));
+    assert_eq!(
+        with(pipeline.record(), "deploy"),
+        json!({"given": {
+            "build-replicas": {"from": {"step": "build", "path": "/replicas"}},
+            "build-name": {"from": {"step": "build", "path": "/name"}},
+            "commit": {"param": {"name": "commit"}},
+        }})
+    );
+    assert_eq!(reads(find(pipeline.record(), "deploy")), ["build"]);
+    let params: Vec<_> = each.params.keys().map(String::as_str).collect();
+    assert_eq!(params, ["build-name", "build-replicas", "commit", "item"]);
+    assert_eq!(
+        with(&each, "apply"),
+        json!({
+            "image": {"param": {"name": "build-name"}},
+            "region": {"from": {"step": "build", "path": "/name"}},
+            "note": {"text": [
+                {"param": {"name": "commit"}}, {"value": " "}, {"param": {"name": "item", "path": "/name"}},
+                {"value": " "}, {"from": {"step": "build", "path": "/replicas"}},
+            ]},
+        }),
+        "the step build of the item is another one than that around it"
+    );
+    let when = serde_json::to_value(&find(&each, "build").when).unwrap();
+    let (around, own) = (json!({"name": "build-replicas"}), json!({"name": "item", "path": "/replicas"}));
+    assert_eq!(when, json!({"less": [{"param": own}, {"param": around}]}));
+    assert_eq!(serde_json::to_value(&each.output).unwrap(), json!({"from": {"step": "apply"}}));
+}
+
+#[test]
+fn items_within_items_take_from_far_out() {
+    let p = Pipeline::new("world");
+    let commit = p.param::<String>("commit");
+    let lists = p.param::<Vec<Vec<String>>>("lists");
+    let names = p.param::<Vec<String>>("names");
+    p.for_each(
+        "outer",
+        &names,
+        |name| name,
+        |p, outer| {
+            p.for_each(
+                "inner",
+                &names,
+                |name| name,
+                |p, inner| {
+                    p.step("apply", deploy::of(&commit, outer, inner));
+                },
+            );
+        },
+    );
+    let _ = lists;
+    let pipeline = p.build().unwrap();
+    let (_, outer) = each(pipeline.record(), "outer");
+    let (node, inner) = each(&outer, "inner");
+    assert_eq!(node["list"], json!({"param": {"name": "names"}}), "the list is taken from around too");
+    assert_eq!(with(pipeline.record(), "outer")["given"]["commit"], json!({"param": {"name": "commit"}}));
+    assert_eq!(
+        with(&outer, "inner")["given"],
+        json!({"commit": {"param": {"name": "commit"}}, "item-2": {"param": {"name": "item"}}})
+    );
+    assert_eq!(with(&inner, "apply")["region"], json!({"param": {"name": "item-2"}}), "the item around");
+    assert_eq!(with(&inner, "apply")["note"], json!({"param": {"name": "item"}}));
+}
+
+#[test]
+fn a_pipeline_with_items_is_placed_in_another() {
+    let p = Pipeline::new("inner");
+    let (image, names) = (p.param::<String>("image"), p.param::<Vec<String>>("names"));
+    p.for_each(
+        "deploy",
+        &names,
+        |name| name,
+        |p, name| {
+            p.step("apply", deploy::of(&image, name, ""));
+        },
+    );
+    let inner = p.build().unwrap();
+    let p = Pipeline::new("outer");
+    let built = p.step("build", build::of("4f2c"));
+    p.sub("all", &inner, params! { image: &built.name, names: ["a", "b"] });
+    let pipeline = p.build().unwrap();
+    let (node, _) = each(pipeline.record(), "all/deploy");
+    assert_eq!(node["list"], json!({"value": ["a", "b"]}));
+    assert_eq!(
+        with(pipeline.record(), "all/deploy"),
+        json!({"given": {"image": {"from": {"step": "build", "path": "/name"}}}})
+    );
+    assert_eq!(reads(find(pipeline.record(), "all/deploy")), ["build"]);
+}
+
+#[test]
+fn what_is_wrong_with_the_steps_of_an_item_is_told_with_the_others() {
+    let p = Pipeline::new("world");
+    let names = p.param::<Vec<String>>("names");
+    let other = Pipeline::new("other").param::<String>("image");
+    let first = p.step("first", alert::of("a"));
+    p.for_each(
+        "deploy",
+        &names,
+        |name| name,
+        |p, name| {
+            p.step("Apply", deploy::of(&other, name, &p.param::<String>("late")));
+            p.step("alert", alert::of(name)).after(&first);
+        },
+    );
+    let told = p.build().unwrap_err().to_string();
+    for part in [
+        "in deploy: \"Apply\"",
+        "its input `image` is a handle of another pipeline, \"other\"",
+        "in deploy: the parameter \"late\" is declared for one item",
+        "in deploy: step alert: it is after",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
 }

@@ -86,7 +86,7 @@ impl<Out: Output> Draft<Out> {
     /// item; it may use handles from around it. What it returns is what an item gives, and the handle gives a list of them,
     /// in the order of the items.
     ///
-    /// ```no_run
+    /// ```
     /// # extern crate towpath_step as towpath;
     /// use serde::{Deserialize, Serialize};
     /// use towpath_step::{Output, Pipeline, PlanErrors, StepContext, StepError, step};
