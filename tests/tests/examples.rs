@@ -152,3 +152,18 @@ fn for_each_runs_every_item_and_gives_their_outputs_in_order() {
     assert_eq!(first, "Succeeded([\"3 in eu-west-1\", \"5 in us-east-1\", \"2 in ap-south-1\"])\n");
     assert_eq!(second, first);
 }
+
+#[cfg(unix)]
+#[test]
+fn stock_steps_deploy_what_people_approve_and_put_back_what_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let live = || std::fs::read_to_string(folder.path().join("live")).expect("something is live");
+    let (first, told) = run("stock", folder.path(), &[]);
+    assert!(first.status.success(), "{told}");
+    assert_eq!((told.as_str(), live().as_str()), ("live: shop:v2\n", "shop:v2\n"));
+
+    let (second, told) = run("stock", folder.path(), &["v3"]);
+    assert!(!second.status.success() && told.starts_with("Compensated("), "{told}");
+    assert!(told.contains("not v2"), "{told}");
+    assert_eq!(live(), "shop:v2\n", "what was live before is live again");
+}

@@ -438,6 +438,6 @@ fn what_is_stored_is_short_when_nothing_is_said() {
     let stored = serde_json::to_string(&Command::new(["git", "push"])).unwrap();
     assert_eq!(
         stored,
-        r#"{"argv":{"argv":[{"value":"git"},{"value":"push"}]},"grace_ms":10000,"output_bytes":49152,"in_doubt":"ask-operator"}"#
+        r#"{"argv":[{"value":"git"},{"value":"push"}],"grace_ms":10000,"output_bytes":49152,"in_doubt":"ask-operator"}"#
     );
 }

@@ -12,7 +12,7 @@ use towpath_step::{Input, IntoInput, Reads, StepContext, StepError};
 /// # let _ = (rollout, grep);
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(transparent)]
 pub struct Argv {
     argv: Vec<Input<String>>,
 }
