@@ -152,6 +152,7 @@ impl Look<'_> {
             params: self.values.clone(),
             checkpoint: None,
             before: None,
+            failure: None,
             providers: self.shared.providers.clone(),
         }
     }

@@ -26,6 +26,14 @@ impl RunState {
         RunSettled { outcome, aftermath: self.aftermath() }
     }
 
+    /// Why the run left its way, and what that has left behind by now. Costs O(steps).
+    pub fn failure(&self) -> Option<(Why, Aftermath)> {
+        match &self.leaving {
+            Some(Leaving::For { why, .. }) => Some((why.clone(), self.aftermath())),
+            Some(Leaving::Abandoned { .. }) | None => None,
+        }
+    }
+
     fn output(&self) -> Option<Payload> {
         match self.plan.record().output.as_ref()? {
             Operand::Value(json) => Some(json.clone().into()),

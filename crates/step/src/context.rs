@@ -17,7 +17,7 @@ use std::{
     fmt::{self, Display},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use towpath_model::{Attempt, Json, Key, KeyPhase, PlanPreview, RunId, StepId, Timestamp};
+use towpath_model::{Aftermath, Attempt, Json, Key, KeyPhase, PlanPreview, RunId, StepId, Timestamp, Why};
 
 /// What the body of a step sees of the engine: its inputs, providers, keys, checkpoints and durable waits.
 ///
@@ -47,6 +47,15 @@ pub struct StepContext {
     walk: Mutex<Walk>,
 }
 
+/// Why a run left its way, and how undoing what it did has ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunFailure {
+    /// Why.
+    pub why: Why,
+    /// What was kept, what was left in place, what is in doubt, and which failures changed nothing.
+    pub aftermath: Aftermath,
+}
+
 impl StepContext {
     /// A context for one entry. Engines and test kits make it.
     pub fn new(entry: Entry, host: Arc<dyn Host>) -> Self {
@@ -62,6 +71,24 @@ impl StepContext {
     /// The step's path in its plan.
     pub fn step_id(&self) -> &StepId {
         &self.entry.step
+    }
+
+    /// Why the run left its way, and what it left behind: for its `on_failure` steps, and for its `finally` steps unless it
+    /// succeeded or was given up. On the way forward nothing has failed yet.
+    ///
+    /// ```
+    /// # extern crate towpath_step as towpath;
+    /// use towpath_step::{StepContext, StepError, step};
+    ///
+    /// #[step("shop.page/v1", no_effect)]
+    /// async fn page(cx: &StepContext) -> Result<String, StepError> {
+    ///     let Some(failure) = cx.failure() else { return Ok("all is well".into()) };
+    ///     let left = failure.aftermath.left.len();
+    ///     Ok(format!("{}; {left} steps could not be undone", failure.why))
+    /// }
+    /// ```
+    pub fn failure(&self) -> Option<&RunFailure> {
+        self.entry.failure.as_deref()
     }
 
     /// The attempt, numbered from 1. Entering again after a durable wait is the same attempt.

@@ -1,6 +1,6 @@
 //! What an engine gives to a step while it runs, and gets from it. Authors of steps do not need this module.
 
-use crate::{Providers, SecretValue, StepError};
+use crate::{Providers, RunFailure, SecretValue, StepError};
 use async_trait::async_trait;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use towpath_model::{Attempt, Json, KeyPhase, Name, PlanPreview, RunId, StepId, Timestamp};
@@ -26,6 +26,8 @@ pub struct Entry {
     pub checkpoint: Option<Json>,
     /// The before-image, once it was taken.
     pub before: Option<Json>,
+    /// Why the run left its way, for the steps that have their turn after that.
+    pub failure: Option<Arc<RunFailure>>,
     /// The providers that the engine has, by trait and name.
     pub providers: Providers,
 }

@@ -89,7 +89,7 @@ mod step;
 mod steps;
 
 pub use body::{Before, Body, Claims, Compensate, Declares, Foresee, Observe, Preview};
-pub use context::{Signal, SignalWithin, Sleep, StepContext};
+pub use context::{RunFailure, Signal, SignalWithin, Sleep, StepContext};
 pub use environment::{Claim, Environment};
 pub use erased::{ErasedStep, Observed, Undo, UndoEnded};
 pub use error::StepError;

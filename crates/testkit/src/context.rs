@@ -9,7 +9,7 @@ use std::{
 };
 use towpath_model::{Attempt, Json, KeyPhase, RunId, StepId, Timestamp};
 use towpath_step::{
-    Provider, Providers, SecretValue, StepContext, StepError,
+    Provider, Providers, RunFailure, SecretValue, StepContext, StepError,
     host::{Entry, Host, WaitAsk, Waited},
 };
 
@@ -95,6 +95,7 @@ impl TestContext {
             params: Arc::default(),
             checkpoint: None,
             before: None,
+            failure: None,
             providers: Providers::new(),
         };
         let given = Given { now: Timestamp::from_micros(1_893_456_000_000_000), ..Given::default() };
@@ -149,6 +150,12 @@ impl TestContext {
     pub fn with_before<T: Serialize + ?Sized>(self, value: &T) -> Self {
         let json = Json::of(value).expect("a test gives a value that can be json");
         self.change(|entry| entry.before = Some(json))
+    }
+
+    /// Why the run left its way, as its last steps are told.
+    #[must_use]
+    pub fn with_failure(self, failure: RunFailure) -> Self {
+        self.change(|entry| entry.failure = Some(Arc::new(failure)))
     }
 
     /// A provider, under a name.

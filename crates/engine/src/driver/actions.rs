@@ -14,8 +14,8 @@ use std::{
 };
 use tokio::time::Instant;
 use towpath_machine::{Action, BodyEnd, Input, Ix, Rest, StepState};
-use towpath_model::{Attempt, Ended, KeyPhase, Payload, StepId};
-use towpath_step::{ErasedStep, StepError, UndoEnded, host::Entry};
+use towpath_model::{Attempt, Ended, KeyPhase, Payload, Section, StepId, StepRecord};
+use towpath_step::{ErasedStep, RunFailure, StepError, UndoEnded, host::Entry};
 use tracing::Instrument as _;
 
 impl Driver {
@@ -211,6 +211,7 @@ impl Driver {
                 params: self.state.values().clone(),
                 checkpoint: None,
                 before: None,
+                failure: self.failure_for(step),
                 providers: self.shared.providers.clone(),
             },
             outputs,
@@ -218,6 +219,12 @@ impl Driver {
             before: node.before().cloned(),
             undo,
         }
+    }
+
+    /// What the steps of a run's end are told of how it left its way.
+    fn failure_for(&self, step: &StepRecord) -> Option<Arc<RunFailure>> {
+        let (why, aftermath) = if step.section == Section::Main { None } else { self.state.failure() }?;
+        Some(Arc::new(RunFailure { why, aftermath }))
     }
 
     fn span_of(&self, what: What, ix: Ix, attempt: Attempt) -> tracing::Span {

@@ -4,7 +4,7 @@ use crate::common::*;
 use std::time::Duration;
 use tokio::time::Instant;
 use towpath_engine::{EngineErrorKind, Settled, Until};
-use towpath_model::{EventKind, Status};
+use towpath_model::{EventKind, Status, Verb};
 use towpath_step::{Pipeline, Plan, StepError};
 use towpath_store::Store as _;
 
@@ -204,4 +204,35 @@ async fn whoever_waits_is_told_that_the_engine_stopped() {
     engine.shutdown().await.unwrap();
     assert_eq!(*waiting.await.unwrap().unwrap_err().kind(), EngineErrorKind::Stopped);
     engine.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn last_steps_are_told_why_the_run_left_its_way_and_what_it_left() {
+    let scene = Scene::new();
+    scene.world.run("bad", |_, _| Box::pin(async { Err(StepError::permanent("no such cluster")) }));
+    for name in ["good", "note", "tidy"] {
+        let told = scene.world.clone();
+        scene.world.run(name, move |cx, _| {
+            let failure = cx.failure().map(|f| format!("{}; left {:?}", f.why, f.aftermath.left));
+            told.say(format!("{name} is told {failure:?}"));
+            Box::pin(async { Ok("ok".into()) })
+        });
+    }
+    scene.world.undo("good", |_, _| Box::pin(async { Err(StepError::permanent("it sticks")) }));
+    let p = Pipeline::new("told");
+    let good = p.step("good", Idem::new("good"));
+    p.step("bad", Look::new("bad").reading(&good));
+    p.on_failure("note", Look::new("note"));
+    p.finally("tidy", Look::new("tidy"));
+    let engine = scene.engine().await;
+    let run = engine.run(plan_of(p.build()), "k").await.unwrap();
+    assert!(matches!(run.settled().await.unwrap(), Settled::Stuck(_)));
+    run.verb(Verb::Skip { step: None, output: None }, "it stays").await.unwrap();
+    assert!(matches!(run.settled().await.unwrap(), Settled::Compensated(_)));
+    let said = scene.world.said();
+    let told = |name: &str| said.iter().find(|line| line.starts_with(&format!("{name} is told"))).cloned();
+    let because = "Some(\"step bad failed: no such cluster; left [\\\"good\\\"]\")";
+    assert_eq!(told("good").as_deref(), Some("good is told None"));
+    assert_eq!(told("note"), Some(format!("note is told {because}")));
+    assert_eq!(told("tidy"), Some(format!("tidy is told {because}")));
 }

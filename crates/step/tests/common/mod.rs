@@ -83,6 +83,7 @@ pub(crate) fn entry() -> Entry {
         params: Arc::new(BTreeMap::new()),
         checkpoint: None,
         before: None,
+        failure: None,
         providers: Providers::new(),
     }
 }
