@@ -9,7 +9,7 @@ use crate::{
     init, journal,
     open::Address,
     out::Out,
-    runs,
+    plan, runs,
     send::{self, Letter},
     setup::{Ready, Setup},
     show, start, tick, verify, watch,
@@ -121,15 +121,25 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
         command => Args { command, ..args },
     };
     let address = Address::of_process(&args.common);
+    // A plan may well be looked at where there is no store.
+    let command = match args.command {
+        Command::Plan(args) => {
+            return plan::plan(plan::Sources::new(address, app.store, app.setup), out, args).await;
+        }
+        Command::Eject(args) => {
+            return plan::ejected(plan::Sources::new(address, app.store, app.setup), out, args).await;
+        }
+        command => command,
+    };
     let (store, spelling) = match app.store {
         Some(store) => (store, Spelling::plain(binary)),
-        None if args.command.makes_a_store(app.setup.is_none()) => {
+        None if command.makes_a_store(app.setup.is_none()) => {
             (address.open_or_make().await?, Spelling::new(binary, &address))
         }
         None => (address.open().await?, Spelling::new(binary, &address)),
     };
     let cx = &mut Cx { store, out, spelling };
-    let letter = match args.command {
+    let letter = match command {
         Command::Runs(args) => return runs::runs(cx, args).await.map(|()| exit::OK),
         Command::Show(args) => return show::show(cx, args).await.map(|()| exit::OK),
         Command::Watch(args) => return watch::watch(cx, args).await,
@@ -143,6 +153,7 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
         Command::Start(args) => return start::start(cx, app.setup, args).await,
         Command::Try(args) => return attempt::attempt(cx, app.setup, args).await,
         Command::Tick(args) => return tick::tick(cx, app.setup, args).await,
+        Command::Plan(_) | Command::Eject(_) => unreachable!("it was answered before the store was opened"),
         Command::Signal(args) => Letter::signal(args),
         Command::Approve(args) => Letter::decide(args, true),
         Command::Reject(args) => Letter::decide(args, false),

@@ -1,6 +1,13 @@
 //! The command line.
 
-use crate::{attempt::Try, init::Init, start::Start, watch::Watch, when};
+use crate::{
+    attempt::Try,
+    init::Init,
+    plan::{Eject, PlanArgs},
+    start::Start,
+    watch::Watch,
+    when,
+};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::time::Duration;
 use towpath::model::{Actor, Json, Name, PipelineName, Status, StepId};
@@ -80,6 +87,10 @@ pub(crate) enum Command {
     Init(Init),
     /// Try one kind of step by itself
     Try(Try),
+    /// Show a plan: its picture, what is different in another, what is doubtful in it, how long it may take
+    Plan(PlanArgs),
+    /// Write a plan as a shell script that needs no engine, and says what is lost by that
+    Eject(Eject),
 }
 
 impl Command {

@@ -18,6 +18,7 @@ mod journal;
 mod launch;
 mod open;
 mod out;
+mod plan;
 mod runs;
 mod send;
 mod setup;

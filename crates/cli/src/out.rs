@@ -112,6 +112,11 @@ impl Paint {
         Paint { on: false }
     }
 
+    /// Whether text is painted at all.
+    pub(crate) fn is_on(self) -> bool {
+        self.on
+    }
+
     /// The text in a tone. Pad it before: what paints it counts as characters.
     pub(crate) fn text(self, tone: Tone, text: &str) -> String {
         let code = match tone {

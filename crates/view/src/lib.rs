@@ -4,6 +4,7 @@
 mod diff;
 pub mod doc;
 mod dot;
+mod eject;
 mod estimate;
 mod fields;
 mod graph;
@@ -20,6 +21,7 @@ mod view;
 mod words;
 
 pub use diff::{Change, PlanDiff, Side, StepDiff, What, diff};
+pub use eject::{eject, quote};
 pub use estimate::{Blast, Estimate, Leg, PastRun, Span, Took, estimate};
 pub use lint::{Allow, AllowError, Finding, RULES, Rule, Severity, lint};
 pub use overlay::{Overlay, Seen, Standing};

@@ -40,9 +40,10 @@ impl Estimate {
         fields.push(("kept", ids(&blast.kept)));
         fields.push(("left", ids(&blast.left)));
         fields.push(("no return", ids(&blast.no_return)));
+        fields.retain(|(_, value)| !value.is_empty());
         let wide = fields.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
         let mut text = String::new();
-        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in fields {
             for (i, line) in
                 set(&[(Tone::Plain, value)], look.width() - wide - 4, look).into_iter().enumerate()
             {

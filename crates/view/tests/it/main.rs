@@ -3,6 +3,7 @@
 
 mod common;
 mod diffs;
+mod ejects;
 mod estimates;
 mod lints;
 mod pictures;
