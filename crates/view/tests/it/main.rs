@@ -6,4 +6,6 @@ mod diffs;
 mod ejects;
 mod estimates;
 mod lints;
+mod page;
 mod pictures;
+mod schemas;
