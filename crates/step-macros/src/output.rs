@@ -1,5 +1,6 @@
 //! `#[derive(Output)]`.
 
+pub(crate) mod schema;
 mod serde_names;
 
 use crate::krate;
@@ -40,12 +41,14 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             docs.push(format!("Handle of the field `{ident}`."));
         }
     }
+    let schema = schema::method(&krate, input, &names)?;
     if idents.is_empty() {
         return Ok(quote! {
             #[automatically_derived]
             impl #impl_generics #krate::Output for #name #ty_generics #where_clause {
                 type Fields = ();
                 fn fields(_: &#krate::__private::At) {}
+                #schema
             }
         });
     }
@@ -73,6 +76,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                     __of: ::core::marker::PhantomData,
                 }
             }
+            #schema
         }
     })
 }

@@ -8,7 +8,7 @@ pub(crate) use fields::is_environment;
 use fields::{Field, Form};
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Fields, Ident, Path, Result, Visibility, ext::IdentExt};
+use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, Path, Result, Visibility, ext::IdentExt};
 use words::Words;
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
@@ -36,7 +36,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     };
     let words = Words::of(input)?;
     let construction = construction(&krate, &input.ident, &input.vis, &fields);
-    let behaviour = behaviour(&krate, &input.ident, &words, &fields);
+    let behaviour = behaviour(&krate, input, &words, &fields);
     Ok(quote!(#construction #behaviour))
 }
 
@@ -94,7 +94,26 @@ fn setter(krate: &Path, vis: &Visibility, field: &Field) -> TokenStream {
     }
 }
 
-fn behaviour(krate: &Path, name: &Ident, words: &Words, fields: &[Field]) -> TokenStream {
+fn schema(krate: &Path, docs: &[Attribute], fields: &[Field]) -> TokenStream {
+    let private = quote!(#krate::__private);
+    let docs = crate::output::schema::docs(docs);
+    let fields = fields.iter().map(|field| {
+        let (name, schema) = (field.stored(), field.schema(krate));
+        let (required, docs) = (field.default.is_none(), crate::output::schema::docs(&field.docs));
+        quote!(.field(#name, #schema, #required, #docs))
+    });
+    quote! {
+        fn schema(schemas: &mut #private::Schemas) -> #private::Value {
+            #[allow(unused_imports, reason = "a step may have no field that asks")]
+            use #private::{OfAnything as _, OfOutput as _};
+            let _ = &schemas;
+            #private::ObjectSchema::default()#(#fields)*.schema(false, #docs)
+        }
+    }
+}
+
+fn behaviour(krate: &Path, input: &DeriveInput, words: &Words, fields: &[Field]) -> TokenStream {
+    let (name, docs) = (&input.ident, &input.attrs);
     let private = quote!(#krate::__private);
     let Words { kind, in_doubt, policy, local, observe, undo, before, preview, .. } = words;
     let inputs = fields.iter().filter(|field| field.form == Form::Inputs).map(|field| {
@@ -106,6 +125,7 @@ fn behaviour(krate: &Path, name: &Ident, words: &Words, fields: &[Field]) -> Tok
         quote!(#krate::Need::of::<#ty>(#name))
     });
     let methods = methods(krate, words);
+    let schema = schema(krate, docs, fields);
     let environment = fields.iter().find(|field| field.is_environment()).map(|field| {
         let name = &field.name;
         let given = if field.is_option {
@@ -145,6 +165,7 @@ fn behaviour(krate: &Path, name: &Ident, words: &Words, fields: &[Field]) -> Tok
                 #(#inputs)*
                 reads
             }
+            #schema
             fn needs() -> ::std::vec::Vec<#krate::Need> {
                 ::std::vec![#(#needs),*]
             }

@@ -5,9 +5,14 @@ pub use crate::{
     handle::At,
     input::AddReads,
     output::{Gates, field},
+    schema::{
+        ObjectSchema, OfAnything, OfOutput, Probe, Schemas, anything, constant, described, list, one_of,
+        tuple,
+    },
     step::{StepResult, get, preview},
 };
 pub use serde;
+pub use serde_json::Value;
 pub use towpath_model::{Change, InDoubt, Json, Methods, UndoPolicy};
 
 /// The derive without the trait of its name: a prelude with the trait would make `run` of a struct step ambiguous.

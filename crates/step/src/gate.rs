@@ -4,8 +4,10 @@ use crate::{
     Handle, Output,
     handle::At,
     output::{Gates, field},
+    schema::{self, ObjectSchema, Schemas},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use towpath_model::{Actor, Digest, Timestamp};
 
 /// A value that people have approved.
@@ -97,6 +99,21 @@ impl<T: Output> Output for Approved<T> {
         ApprovedFields { value: field(at, "value"), at: field(at, "at") }
     }
 
+    fn schema(schemas: &mut Schemas) -> Value {
+        let value = T::schema(schemas);
+        let voice = ObjectSchema::default()
+            .field("who", String::schema(schemas), true, "Who.")
+            .field("comment", String::schema(schemas), false, "In their words.")
+            .field("at", Timestamp::schema(schemas), true, "When it was received, in microseconds.")
+            .schema(true, "");
+        ObjectSchema::default()
+            .field("value", value, true, "What was approved.")
+            .field("by", schema::list(voice), true, "Who approved it.")
+            .field("at", Timestamp::schema(schemas), true, "When the last of them did, in microseconds.")
+            .field("shown", String::schema(schemas), false, "The digest of what was shown.")
+            .schema(false, "")
+    }
+
     fn gates(gates: &mut Gates) {
         gates.push("approved");
         T::gates(gates);
@@ -118,6 +135,14 @@ impl<T: Output> Output for Verified<T> {
 
     fn fields(at: &At) -> VerifiedFields<T> {
         VerifiedFields { value: field(at, "value"), evidence: field(at, "evidence"), at: field(at, "at") }
+    }
+
+    fn schema(schemas: &mut Schemas) -> Value {
+        ObjectSchema::default()
+            .field("value", T::schema(schemas), true, "What was verified.")
+            .field("evidence", String::schema(schemas), true, "What was found.")
+            .field("at", Timestamp::schema(schemas), true, "When it was looked at, in microseconds.")
+            .schema(false, "")
     }
 
     fn gates(gates: &mut Gates) {

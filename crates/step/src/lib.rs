@@ -83,6 +83,7 @@ mod output;
 mod pipeline;
 mod preview;
 mod providers;
+mod schema;
 mod scrub;
 mod secret;
 mod step;

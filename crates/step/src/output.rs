@@ -1,7 +1,12 @@
 //! What a step gives back.
 
-use crate::{Handle, handle::At};
+use crate::{
+    Handle,
+    handle::At,
+    schema::{self, Schemas},
+};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use towpath_model::{Json, Timestamp};
 
@@ -38,6 +43,12 @@ pub trait Output: Serialize + DeserializeOwned + Send + Sync + 'static {
     #[doc(hidden)]
     fn fields(at: &At) -> Self::Fields;
 
+    /// The schema of a value of this type. Written by the derive.
+    #[doc(hidden)]
+    fn schema(_: &mut Schemas) -> Value {
+        schema::anything()
+    }
+
     /// The gates that a value of this type has passed, outermost first.
     #[doc(hidden)]
     fn gates(_: &mut Gates) {}
@@ -47,36 +58,71 @@ pub trait Output: Serialize + DeserializeOwned + Send + Sync + 'static {
 #[doc(hidden)]
 pub type Gates = Vec<&'static str>;
 
-macro_rules! plain { ($($ty:ty),* $(,)?) => { $(
+macro_rules! plain { ($($ty:ty: $schema:tt),* $(,)?) => { $(
     impl Output for $ty {
         type Fields = ();
         fn fields(_: &At) {}
+        fn schema(_: &mut Schemas) -> Value {
+            json!($schema)
+        }
     }
 )* } }
 
-plain!((), bool, char, u8, u16, u32, u64, i8, i16, i32, i64, f32, f64, usize, isize, String);
-plain!(Duration, Timestamp, Json, serde_json::Value);
+plain! {
+    (): {"type": "null"},
+    bool: {"type": "boolean"},
+    char: {"type": "string", "minLength": 1, "maxLength": 1},
+    String: {"type": "string"},
+    u8: {"type": "integer", "minimum": 0, "maximum": 255},
+    u16: {"type": "integer", "minimum": 0, "maximum": 65535},
+    u32: {"type": "integer", "minimum": 0, "maximum": 4294967295_u32},
+    u64: {"type": "integer", "minimum": 0},
+    usize: {"type": "integer", "minimum": 0},
+    i8: {"type": "integer", "minimum": (-128), "maximum": 127},
+    i16: {"type": "integer", "minimum": (-32768), "maximum": 32767},
+    i32: {"type": "integer", "minimum": (-2147483648_i64), "maximum": 2147483647},
+    i64: {"type": "integer"},
+    isize: {"type": "integer"},
+    f32: {"type": "number"},
+    f64: {"type": "number"},
+    Duration: {
+        "type": "object",
+        "properties": {"secs": {"type": "integer", "minimum": 0}, "nanos": {"type": "integer", "minimum": 0}},
+        "required": ["secs", "nanos"],
+    },
+    Timestamp: {"type": "integer", "minimum": 0},
+    Json: {},
+    serde_json::Value: {},
+}
 
-macro_rules! wholes { ($(impl<$($t:ident),*> $ty:ty;)*) => { $(
+macro_rules! wholes { ($(impl<$($t:ident),*> $ty:ty: $schemas:ident => $schema:expr;)*) => { $(
     impl<$($t: Output),*> Output for $ty {
         type Fields = ();
         fn fields(_: &At) {}
+        fn schema($schemas: &mut Schemas) -> Value {
+            $schema
+        }
     }
 )* } }
 
 wholes! {
-    impl<T> Vec<T>;
-    impl<T> Option<T>;
-    impl<T> BTreeMap<String, T>;
-    impl<A> (A,);
-    impl<A, B> (A, B);
-    impl<A, B, C> (A, B, C);
+    impl<T> Vec<T>: schemas => json!({"type": "array", "items": T::schema(schemas)});
+    impl<T> Option<T>: schemas => json!({"anyOf": [T::schema(schemas), {"type": "null"}]});
+    impl<T> BTreeMap<String, T>: schemas => json!({"type": "object", "additionalProperties": T::schema(schemas)});
+    impl<A> (A,): schemas => schema::tuple(vec![A::schema(schemas)], 1);
+    impl<A, B> (A, B): schemas => schema::tuple(vec![A::schema(schemas), B::schema(schemas)], 2);
+    impl<A, B, C> (A, B, C): schemas =>
+        schema::tuple(vec![A::schema(schemas), B::schema(schemas), C::schema(schemas)], 3);
 }
 
 impl<T: Output> Output for Box<T> {
     type Fields = T::Fields;
     fn fields(at: &At) -> T::Fields {
         T::fields(at)
+    }
+
+    fn schema(schemas: &mut Schemas) -> Value {
+        T::schema(schemas)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The contract of a step.
 
+use crate::schema::{self, Schemas};
 use crate::{Claim, Environment, Input, Need, Observed, Output, Reads, StepContext, StepError, Undo};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use towpath_model::{Change, InDoubt, Json, Methods, UndoPolicy};
 
 /// One unit of a run: plain data with behaviour.
@@ -65,6 +67,12 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// the world only when it was told how.
     fn declared(&self) -> Declared {
         Declared::of_kind::<Self>()
+    }
+
+    /// The schema of its fields: of the values that they stand for. Written by the macros.
+    #[doc(hidden)]
+    fn schema(_: &mut Schemas) -> Value {
+        schema::anything()
     }
 
     /// What its fields refer to. A field that is left out here is not an edge of the graph, and cannot be read.

@@ -1,6 +1,7 @@
 //! The registry: which kinds a process knows.
 
-use crate::{ErasedStep, Need, Pipeline, PlanErrors, Step, alone};
+use crate::{ErasedStep, Need, Pipeline, PlanErrors, Step, alone, schema::Schemas};
+use serde_json::Value;
 use std::{any::TypeId, any::type_name, collections::BTreeMap, fmt};
 use towpath_model::{IdError, InDoubt, Json, Kind, Methods, UndoPolicy};
 
@@ -39,6 +40,7 @@ pub struct StepKind {
     undo: UndoPolicy,
     needs: Vec<Need>,
     pub(crate) fields: Vec<&'static str>,
+    schema: fn() -> Value,
     pub(crate) decode: fn(&Json) -> Result<Box<dyn ErasedStep>, serde_json::Error>,
     /// Makes a pipeline of one such step.
     pub(crate) pipeline: fn(&str, &Json) -> Result<Pipeline<Json>, PlanErrors>,
@@ -54,6 +56,7 @@ impl StepKind {
             methods: S::METHODS,
             undo: S::UNDO,
             needs: S::needs(),
+            schema: Schemas::of_kind::<S>,
             fields: alone::fields::<S>(),
             decode: |with| Ok(Box::new(with.read::<S>()?)),
             pipeline: alone::pipeline::<S>,
@@ -83,6 +86,12 @@ impl StepKind {
     /// What becomes of its effect, unless a pipeline says otherwise.
     pub fn undo(&self) -> UndoPolicy {
         self.undo
+    }
+
+    /// Its JSON Schema (draft 2020-12): under `with` the values that its fields stand for, under `output` what it gives. What
+    /// tells nothing of itself is `{}`.
+    pub fn schema(&self) -> Json {
+        Json::of(&(self.schema)()).expect("a schema is json")
     }
 
     /// The providers that it asks for.

@@ -1,6 +1,6 @@
 //! The step beside the fn.
 
-use crate::structs::is_environment;
+use crate::{output::schema, structs::is_environment};
 
 use super::{
     args::{Args, InDoubt},
@@ -75,6 +75,7 @@ fn behaviour(args: &Args, function: &Function) -> TokenStream {
         None => quote_spanned!(returns.span()=> <#returns as #private::StepResult>::Output),
     };
     let methods = methods(args, function);
+    let schema = schema(krate, function);
     let environment = function.arguments.iter().find(|a| is_environment(&a.ty)).map(|a| {
         let name = &a.name;
         quote! {
@@ -100,11 +101,29 @@ fn behaviour(args: &Args, function: &Function) -> TokenStream {
             fn reads(&self) -> #krate::Reads {
                 #krate::Reads::none()#(.and(#texts, &self.#names))*
             }
+            #schema
             fn needs() -> ::std::vec::Vec<#krate::Need> {
                 ::std::vec![#(#needs),*]
             }
             #environment
             #methods
+        }
+    }
+}
+
+fn schema(krate: &Path, function: &Function) -> TokenStream {
+    let private = quote!(#krate::__private);
+    let docs = schema::docs(&function.docs);
+    let fields = function.arguments.iter().map(|Argument { name, ty }| {
+        let (name, schema) = (name.unraw().to_string(), schema::of(krate, ty));
+        quote!(.field(#name, #schema, true, ""))
+    });
+    quote! {
+        fn schema(schemas: &mut #private::Schemas) -> #private::Value {
+            #[allow(unused_imports, reason = "a step may have no argument")]
+            use #private::{OfAnything as _, OfOutput as _};
+            let _ = &schemas;
+            #private::ObjectSchema::default()#(#fields)*.schema(true, #docs)
         }
     }
 }

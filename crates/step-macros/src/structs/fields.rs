@@ -1,6 +1,6 @@
 //! The fields of a struct step.
 
-use crate::output::Names;
+use crate::output::{Names, schema};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
@@ -60,6 +60,11 @@ impl Field {
         };
         let stored = Names::default().field(&name, &field.attrs)?.unwrap_or_else(|| name.unraw().to_string());
         Ok(Field { name, docs, form, is_option, default, ty: inner, stored })
+    }
+
+    /// The schema of what it stands for.
+    pub(super) fn schema(&self, krate: &Path) -> TokenStream {
+        schema_of(krate, &self.ty)
     }
 
     /// The name under which a plan stores it.
@@ -133,6 +138,24 @@ fn inside<'a>(ty: &'a Type, wrapper: &str) -> Option<&'a Type> {
     match arguments.args.first() {
         Some(GenericArgument::Type(ty)) if arguments.args.len() == 1 => Some(ty),
         _ => None,
+    }
+}
+
+/// The schema of a type, with inputs as what they stand for.
+fn schema_of(krate: &Path, ty: &Type) -> TokenStream {
+    let private = quote!(#krate::__private);
+    if let Some(value) = inside(ty, "Input") {
+        return schema::of(krate, value);
+    }
+    if !mentions_input(ty) {
+        return schema::of(krate, ty);
+    }
+    match inside(ty, "Vec") {
+        Some(part) => {
+            let part = schema_of(krate, part);
+            quote!(#private::list(#part))
+        }
+        None => quote!(#private::anything()),
     }
 }
 

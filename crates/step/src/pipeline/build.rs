@@ -49,7 +49,7 @@ pub(super) fn record(state: &State, pipeline: PipelineName) -> PlanRecord {
         format: PLAN_FORMAT,
         pipeline,
         steps: state.steps.iter().map(|step| step.record.clone()).collect(),
-        params: state.params.iter().map(|param| (param.name.clone(), anything())).collect(),
+        params: state.params.iter().map(|param| (param.name.clone(), param.schema())).collect(),
         output: state.output.clone(),
         parallel: state.parallel,
         deadline_ms: state.deadline_ms,

@@ -4,7 +4,7 @@ use super::{
     Params, PlanErrors, PlanProblem,
     state::{Detail, Param, short},
 };
-use crate::Output;
+use crate::{Output, schema::Schemas};
 use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc};
 use towpath_model::{Digest, Json, PlanRecord, canonical, limits};
 
@@ -85,6 +85,24 @@ impl<Out: Output> Pipeline<Out> {
     /// ```
     pub fn params(&self) -> impl ExactSizeIterator<Item = (&str, String)> {
         self.frozen.params.iter().map(|param| (param.name.as_str(), param.short_type()))
+    }
+
+    /// The JSON Schema of its values (draft 2020-12), with what the types say of themselves: for forms and other tools.
+    ///
+    /// ```
+    /// # extern crate towpath_step as towpath;
+    /// # use towpath_step::{Pipeline, PlanErrors, StepContext, StepError, step};
+    /// # #[step("demo.scale/v1", idempotent)]
+    /// # async fn scale(_cx: &StepContext, replicas: u8) -> Result<(), StepError> { Ok(()) }
+    /// let p = Pipeline::new("checkout");
+    /// p.step("scale", scale::of(&p.param("replicas")));
+    /// let schema = p.build()?.schema();
+    /// assert!(schema.as_str().contains(r#""replicas":{"maximum":255,"minimum":0,"type":"integer"}"#));
+    /// # Ok::<(), PlanErrors>(())
+    /// ```
+    pub fn schema(&self) -> Json {
+        let params = self.frozen.params.iter().map(|param| (param.name.as_str(), param.describe));
+        Json::of(&Schemas::of_all(params)).expect("a schema is json")
     }
 
     /// Whether there is a parameter of this name that takes this value.

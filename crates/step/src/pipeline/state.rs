@@ -7,7 +7,9 @@ use crate::{
     home::{Capture, Home, Whose},
     input::{Origin, ParamPlace, Part, Place, ReadOf, Reference},
     output::Gates,
+    schema::{self, Schemas},
 };
+use serde_json::Value;
 use std::any::{TypeId, type_name};
 use towpath_model::{
     Condition as Model, Json, Kind, Name, Operand, PipelineName, Read, ReadMode, RetryPolicy, Role, Section,
@@ -90,6 +92,7 @@ pub(crate) struct Param {
     pub(crate) type_id: TypeId,
     /// Whether a value has the parameter's shape.
     pub(crate) check: fn(&Json) -> Result<(), serde_json::Error>,
+    pub(crate) describe: fn(&mut Schemas) -> Value,
 }
 
 impl Param {
@@ -99,7 +102,13 @@ impl Param {
             type_name: type_name::<T>(),
             type_id: TypeId::of::<T>(),
             check: |value| value.read::<T>().map(drop),
+            describe: T::schema,
         }
+    }
+
+    /// Its schema, as a plan holds it.
+    pub(crate) fn schema(&self) -> Json {
+        schema::bare(&Schemas::of(self.describe))
     }
 
     /// Its type as people write it, without the paths of modules.
