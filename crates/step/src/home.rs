@@ -112,6 +112,8 @@ pub(crate) const ITEM: &str = "item";
 thread_local! {
     /// The home of the step that is being encoded. Inputs are encoded by `serde`, which passes nothing along.
     static ENCODING: RefCell<Option<Home>> = const { RefCell::new(None) };
+    /// The references that were met, while their places are looked for.
+    static MARKED: RefCell<Option<Vec<Reference>>> = const { RefCell::new(None) };
 }
 
 /// Encodes with references to what lies around `home` captured.
@@ -124,6 +126,33 @@ pub(crate) fn encoding<T>(home: &Home, encode: impl FnOnce() -> T) -> T {
     }
     let _restore = Restore(ENCODING.replace(Some(home.clone())));
     encode()
+}
+
+/// What stands in the place of a reference when its place is looked for: no name of a field has a zero byte.
+pub(crate) const MARK: &str = "\0reference";
+
+/// Encodes with a mark in the place of each reference; gives the references too.
+pub(crate) fn marking<T>(encode: impl FnOnce() -> T) -> (T, Vec<Reference>) {
+    struct Restore(Option<Vec<Reference>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            MARKED.set(self.0.take());
+        }
+    }
+    let _restore = Restore(MARKED.replace(Some(Vec::new())));
+    let encoded = encode();
+    (encoded, MARKED.with_borrow_mut(|marked| marked.take()).unwrap_or_default())
+}
+
+/// Whether a mark is to stand in the place of a reference.
+pub(crate) fn is_marked(to: &Reference) -> bool {
+    MARKED.with_borrow_mut(|marked| match marked {
+        Some(all) => {
+            all.push(to.clone());
+            true
+        }
+        None => false,
+    })
 }
 
 /// The parameter that a reference stands for where it is being encoded.

@@ -78,6 +78,20 @@ pub(crate) enum Reference {
     Text(Vec<Part>),
 }
 
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reference::From(place) | Reference::OrNone(place) => place.fmt(f),
+            Reference::Param(place) => place.fmt(f),
+            Reference::FirstOf(all) => {
+                let all: Vec<_> = all.iter().map(|place| place.step.as_str()).collect();
+                write!(f, "the first of {}", all.join(", "))
+            }
+            Reference::Text(_) => f.write_str("a text"),
+        }
+    }
+}
+
 impl<T> Input<T> {
     /// An input that is this value.
     pub fn value(value: T) -> Self {
@@ -120,6 +134,9 @@ impl<T> Input<T> {
 
 /// Writes a reference. One to what lies around the pipeline that is being written is to a parameter of that.
 fn refer<S: Serializer>(to: &Reference, origin: Option<&Origin>, s: S) -> Result<S::Ok, S::Error> {
+    if home::is_marked(to) {
+        return s.serialize_newtype_variant("Input", 0, home::MARK, &());
+    }
     match home::captured(to, origin) {
         Some(param) => Reference::Param(param).serialize(s),
         None => to.serialize(s),

@@ -5,8 +5,12 @@ extern crate towpath_step as towpath;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use towpath::{Output, Pipeline, PlanErrors, StepContext, StepError, params, step, text};
-use towpath_step::model::{PlanRecord, Role, StepRecord};
+use std::collections::BTreeMap;
+use towpath::{
+    Handle, Input, IntoInput, Output, Pipeline, PlanErrors, Reads, Step, StepContext, StepError, params,
+    step, text,
+};
+use towpath_step::model::{InDoubt, PlanRecord, Role, StepRecord};
 
 #[derive(Serialize, Deserialize, Output, Clone, Debug, PartialEq)]
 struct Region {
@@ -323,5 +327,74 @@ fn what_is_wrong_with_the_steps_of_an_item_is_told_with_the_others() {
         "in deploy: step alert: it is after",
     ] {
         assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+/// Written by hand, with references deep in what it stores.
+#[derive(Serialize, Deserialize)]
+struct ByHand {
+    rows: Vec<BTreeMap<String, Input<String>>>,
+    forgets: bool,
+}
+
+impl Step for ByHand {
+    const KIND: &'static str = "demo.by-hand/v1";
+    const IN_DOUBT: InDoubt = InDoubt::NoEffect;
+    type Output = ();
+
+    fn reads(&self) -> Reads {
+        let inputs = self.rows.iter().flat_map(BTreeMap::values).skip(usize::from(self.forgets));
+        inputs.fold(Reads::none(), |reads, input| reads.and("rows", input))
+    }
+
+    async fn run(&self, _cx: &StepContext) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+fn by_hand(inputs: [Input<String>; 2], forgets: bool) -> ByHand {
+    let [first, second] = inputs;
+    ByHand {
+        rows: vec![BTreeMap::new(), BTreeMap::from([("value".into(), first), ("a/b".into(), second)])],
+        forgets,
+    }
+}
+
+#[test]
+fn references_are_replaced_wherever_a_step_keeps_them() {
+    let p = Pipeline::new("inner");
+    let name = p.param::<String>("name");
+    p.step("hand", by_hand([name.into_input_of(), text!("{name}!").into_input()], false));
+    let inner = p.build().unwrap();
+    let p = Pipeline::new("outer");
+    let built = p.step("build", build::of("4f2c"));
+    p.sub("in", &inner, params! { name: &built.name });
+    let pipeline = p.build().unwrap();
+    let from = json!({"from": {"step": "build", "path": "/name"}});
+    assert_eq!(
+        with(pipeline.record(), "in/hand")["rows"],
+        json!([{}, {"a/b": {"text": [from, {"value": "!"}]}, "value": from}])
+    );
+    assert_eq!(reads(find(pipeline.record(), "in/hand")), ["build"]);
+}
+
+#[test]
+fn a_reference_that_a_step_does_not_say_it_reads_is_a_problem() {
+    let p = Pipeline::new("p");
+    let (a, b) = (p.step("a", build::of("x")), p.step("b", build::of("y")));
+    p.step("hand", by_hand([a.name.into_input_of(), b.name.into_input_of()], true));
+    let told = p.build().unwrap_err().to_string();
+    assert!(told.contains("step hand: a field refers to the output of"), "{told}");
+    assert!(told.contains("`reads` leaves it out"), "{told}");
+}
+
+/// An input of a handle, said once for the tests above.
+trait IntoInputOf {
+    fn into_input_of(&self) -> Input<String>;
+}
+
+impl IntoInputOf for Handle<String> {
+    fn into_input_of(&self) -> Input<String> {
+        IntoInput::<String>::into_input(self)
     }
 }

@@ -137,11 +137,10 @@ fn parameters_are_described_with_their_words() {
             {"type": "object", "properties": {"sort": {"const": "everywhere"}}, "required": ["sort"]},
         ])
     );
-    let pair = json!({"type": "array", "prefixItems": [byte, {"type": "string"}], "minItems": 2, "maxItems": 2});
+    let pair =
+        json!({"type": "array", "prefixItems": [byte, {"type": "string"}], "minItems": 2, "maxItems": 2});
     assert_eq!(schema["properties"]["pair"], pair);
-    let one = |name: &str, content: Value| {
-        json!({"type": "object", "properties": {name: content}, "required": [name], "additionalProperties": false})
-    };
+    let one = |name: &str, content: Value| json!({"type": "object", "properties": {name: content}, "required": [name], "additionalProperties": false});
     let width = json!({"type": "object", "properties": {"width": {"type": "number"}}, "required": ["width"]});
     assert_eq!(
         schema["$defs"]["Shape"]["oneOf"],

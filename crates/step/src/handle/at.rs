@@ -179,14 +179,6 @@ impl At {
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reference {
-            Reference::From(p) | Reference::OrNone(p) => p.fmt(f),
-            Reference::Param(p) => p.fmt(f),
-            Reference::Text(_) => f.write_str("a text"),
-            Reference::FirstOf(all) => {
-                let all: Vec<_> = all.iter().map(|p| p.step.as_str()).collect();
-                write!(f, "the first of {}", all.join(", "))
-            }
-        }
+        self.reference.fmt(f)
     }
 }

@@ -117,7 +117,7 @@ impl Guest<'_> {
             });
             told(moved);
         }
-        let with = self.with(&record.with, &step.detail.fields, &mut edges).map(|with| record.with = with);
+        let with = self.with(&record.with, &step.detail.places, &mut edges).map(|with| record.with = with);
         told(with);
         record.reads = edges.0;
         for operand in record.when.iter_mut().flat_map(Condition::operands_mut) {
@@ -127,15 +127,15 @@ impl Guest<'_> {
         step
     }
 
-    /// The fields of a step, with what they refer to moved and replaced.
-    fn with(&self, with: &Json, fields: &[String], edges: &mut Edges) -> Result<Json, String> {
-        if fields.is_empty() {
+    /// What is stored of a step, with what it refers to moved and replaced.
+    fn with(&self, with: &Json, places: &[String], edges: &mut Edges) -> Result<Json, String> {
+        if places.is_empty() {
             return Ok(with.clone());
         }
         let unread = |e: serde_json::Error| format!("what is stored of it cannot be read: {e}");
         let mut value: Value = with.read().map_err(unread)?;
-        for field in fields {
-            let Some(at) = value.pointer_mut(&format!("/{field}")) else { continue };
+        for place in places {
+            let at = value.pointer_mut(place).ok_or_else(|| format!("nothing is stored at {place}"))?;
             let input: Input<Value> = serde_json::from_value(at.take()).map_err(unread)?;
             let input = self.input(&input)?;
             if let Source::Refers(to, _) = input.source() {

@@ -42,8 +42,8 @@ pub(crate) struct StepDraft {
 /// What is known of a step while its plan is made, and not stored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Detail {
-    /// Its fields that refer to something.
-    pub(crate) fields: Vec<String>,
+    /// Where references stand in what is stored of it.
+    pub(crate) places: Vec<String>,
     /// The gates that its output has passed.
     pub(crate) gates: Gates,
     /// The parameters through which it takes what lies around its pipeline.
@@ -63,12 +63,8 @@ pub(crate) struct Inner {
 
 impl Detail {
     pub(crate) fn of<S: Step>(step: &S) -> Self {
-        let mut detail = Detail {
-            fields: fields(&step.reads()),
-            environment: step.environment().cloned(),
-            claims: step.claims(),
-            ..Detail::default()
-        };
+        let mut detail =
+            Detail { environment: step.environment().cloned(), claims: step.claims(), ..Detail::default() };
         S::Output::gates(&mut detail.gates);
         detail
     }
@@ -152,7 +148,7 @@ impl State {
             Kind::new("invalid/v1").expect("a constant kind keeps the rule")
         });
         let (edges, params) = self.reads(&id, reads, home);
-        let detail = Detail { params, ..detail };
+        let detail = Detail { params, places: encoded.places, ..detail };
         let environment = self.environment(&id, detail.environment.as_ref());
         let record = StepRecord {
             section,
@@ -325,17 +321,6 @@ pub(crate) fn around(operand: &Operand, origin: &Origin, home: &Home) -> Operand
         Some(ParamPlace { name, path }) => Operand::Param { name, path },
         None => operand.clone(),
     }
-}
-
-/// Where fields stand that refer to something, each once.
-pub(crate) fn fields(reads: &Reads) -> Vec<String> {
-    let mut fields: Vec<String> = Vec::new();
-    for read in &reads.0 {
-        if !fields.contains(&read.field) {
-            fields.push(read.field.clone());
-        }
-    }
-    fields
 }
 
 /// The edges of one step, each once.

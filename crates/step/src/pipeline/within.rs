@@ -3,7 +3,7 @@
 use super::{
     Draft, Params, Pipeline, PlanProblem, State, build, encode,
     nest::Guest,
-    state::{Detail, Edges, Inner, Param, StepDraft, around, blank, fields},
+    state::{Detail, Edges, Inner, Param, StepDraft, around, blank},
 };
 use crate::{
     Declared, Handle, Input, Output, Reads,
@@ -144,7 +144,6 @@ impl<Out: Output> Draft<Out> {
         let id = state.id(id);
         let mut problems: Vec<String> = encoded.problems;
         let each = each_of(&mut state, &id, inner, &taken);
-        let fields = fields(&reads);
         let (mut edges, mut params) = state.reads(&id, reads, home);
         let list = list_of(list, home, &mut edges, &mut params).unwrap_or_else(|problem| {
             problems.push(problem);
@@ -167,7 +166,12 @@ impl<Out: Output> Draft<Out> {
             ..blank(id.clone(), kind(), encoded.with, declared)
         };
         let steps = inner.state().steps.clone();
-        let detail = Detail { fields, params, inner: Some(Inner { steps, taken }), ..Detail::default() };
+        let detail = Detail {
+            places: encoded.places,
+            params,
+            inner: Some(Inner { steps, taken }),
+            ..Detail::default()
+        };
         state.steps.push(StepDraft { record, detail });
         (state.steps.len() - 1, id)
     }
