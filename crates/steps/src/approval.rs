@@ -5,8 +5,9 @@ mod who;
 use who::Who;
 
 use serde::{Deserialize, Serialize};
+use std::any::TypeId;
 use std::time::Duration;
-use towpath_model::{Actor, Digest, InDoubt, Json, Timestamp};
+use towpath_model::{Actor, Digest, InDoubt, Json, PlanPreview, StepId, Timestamp};
 use towpath_step::{Approved, Handle, Input, IntoInput, Output, Reads, Step, StepContext, StepError, Voice};
 
 /// Asks people whether a value may go on: kind `towpath.approval/v1`. Its output is an [`Approved`] of that value.
@@ -43,6 +44,9 @@ pub struct Approval<T> {
     value: Input<T>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     showing: Option<Input<Json>>,
+    /// What is shown is a preview: a yes counts only as long as it is true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    preview: bool,
     #[serde(default, skip_serializing_if = "Who::is_anybody")]
     who: Who,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -83,6 +87,9 @@ struct Heard {
     /// Answers that came, also those that do not count: each had a wait.
     answers: u32,
     voices: Vec<Voice>,
+    /// What is shown since the first preview was stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shown: Option<PlanPreview>,
 }
 
 impl<T: Output> Approval<T> {
@@ -101,6 +108,7 @@ impl<T: Output> Approval<T> {
         Approval {
             value,
             showing: None,
+            preview: false,
             who: Who::default(),
             not_from: Vec::new(),
             quorum: 1,
@@ -111,8 +119,12 @@ impl<T: Output> Approval<T> {
 
     /// Shows this to those who decide: in the step's log, and by its digest in what they have approved. Without it the value
     /// itself is shown.
+    ///
+    /// What [`preview_of`](towpath_step::Draft::preview_of) gives is looked at again when enough have said yes: when it would
+    /// show something else by then, what they said is stale. What is new is shown, and everybody is asked again.
     #[must_use]
     pub fn showing<U: Output>(mut self, shown: &Handle<U>) -> Self {
+        self.preview = TypeId::of::<U>() == TypeId::of::<PlanPreview>();
         let shown: Input<U> = shown.into_input();
         self.showing = Some(shown.untyped());
         self
@@ -168,7 +180,12 @@ impl<T: Output> Approval<T> {
         }
         cx.log(format_args!("to be approved by {}: {}", self.who, shown.as_str()));
         let limit = self.expires.as_ref().map(|time| cx.get(time)).transpose()?;
-        Ok(Heard { until: limit.map(|limit| cx.now().plus(limit)), answers: 0, voices: Vec::new() })
+        Ok(Heard {
+            until: limit.map(|limit| cx.now().plus(limit)),
+            answers: 0,
+            voices: Vec::new(),
+            shown: None,
+        })
     }
 
     /// The next answer; none when the time is over.
@@ -178,6 +195,55 @@ impl<T: Output> Approval<T> {
         match heard.until {
             None => signal.saving(heard).await.map(Some),
             Some(until) => signal.within(until.since(cx.now())).saving(heard).await,
+        }
+    }
+
+    /// Hears answers until enough have said yes, or the time is over.
+    async fn hear(&self, cx: &StepContext, excluded: &[String], heard: &mut Heard) -> Result<(), StepError> {
+        while heard.voices.len() < self.quorum as usize {
+            cx.progress(0, format_args!("{} of {} have said yes", heard.voices.len(), self.quorum));
+            let Some(answer) = self.next(cx, heard).await? else { return self.time_over(heard) };
+            heard.answers += 1;
+            if let Some(why) = self.deaf_to(excluded, heard, &answer) {
+                cx.log(format_args!("the answer of {} does not count: {} {why}", answer.by, answer.by));
+            } else if answer.approve {
+                heard.voices.push(Voice { who: answer.by, comment: answer.comment, at: answer.at });
+            } else {
+                let because =
+                    if answer.comment.is_empty() { String::new() } else { format!(": {}", answer.comment) };
+                return Err(StepError::rejected(format!("{} said no{because}", answer.by)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears answers until what was shown to those who said yes is still true. Gives its digest.
+    async fn hear_of(
+        &self,
+        cx: &StepContext,
+        first: PlanPreview,
+        excluded: &[String],
+        heard: &mut Heard,
+    ) -> Result<Digest, StepError> {
+        loop {
+            self.hear(cx, excluded, heard).await?;
+            let shown = heard.shown.as_ref().unwrap_or(&first);
+            let steps: Vec<StepId> = shown.steps.iter().map(|step| step.step.clone()).collect();
+            let now = cx.preview(&steps).await?;
+            if now.digest() == shown.digest() {
+                return Ok(now.digest());
+            }
+            cx.log(format_args!(
+                "what was shown is not true any more, and who said yes is asked again: {now}"
+            ));
+            if heard.voices.len() < self.quorum as usize {
+                // Silence was taken for a yes, and there is no time left to ask again.
+                return Err(StepError::needs_operator(
+                    "what was shown is not true any more, and the time is over",
+                ));
+            }
+            heard.voices.clear();
+            heard.shown = Some(now);
         }
     }
 
@@ -225,6 +291,10 @@ impl<T: Output> Step for Approval<T> {
         self.not_from.iter().fold(reads, |reads, actor| reads.and("not_from", actor))
     }
 
+    fn foresee(&self, cx: &StepContext) -> Result<Option<Approved<T>>, StepError> {
+        Ok(cx.known(&self.value)?.map(|value| Approved::new(value, Vec::new(), Timestamp::MIN)))
+    }
+
     async fn run(&self, cx: &StepContext) -> Result<Approved<T>, StepError> {
         let value = cx.get(&self.value)?;
         let unstored = |e| StepError::permanent("what is shown cannot be json").because(e);
@@ -241,25 +311,15 @@ impl<T: Output> Step for Approval<T> {
             )));
         }
         let mut heard = self.heard(cx, &shown)?;
-        while heard.voices.len() < self.quorum as usize {
-            cx.progress(0, format_args!("{} of {} have said yes", heard.voices.len(), self.quorum));
-            let Some(answer) = self.next(cx, &heard).await? else {
-                self.time_over(&heard)?;
-                break;
-            };
-            heard.answers += 1;
-            if let Some(why) = self.deaf_to(&excluded, &heard, &answer) {
-                cx.log(format_args!("the answer of {} does not count: {} {why}", answer.by, answer.by));
-            } else if answer.approve {
-                heard.voices.push(Voice { who: answer.by, comment: answer.comment, at: answer.at });
-            } else {
-                let because =
-                    if answer.comment.is_empty() { String::new() } else { format!(": {}", answer.comment) };
-                return Err(StepError::rejected(format!("{} said no{because}", answer.by)));
-            }
-        }
+        let digest = if self.preview {
+            let first =
+                shown.read().map_err(|e| StepError::permanent("what is shown is no preview").because(e))?;
+            self.hear_of(cx, first, &excluded, &mut heard).await?
+        } else {
+            self.hear(cx, &excluded, &mut heard).await?;
+            Digest::of(shown.as_str().as_bytes())
+        };
         let at = heard.voices.last().map_or_else(|| cx.now(), |voice| voice.at);
-        let digest = Digest::of(shown.as_str().as_bytes());
         Ok(Approved::new(value, heard.voices, at).shown(Some(digest)))
     }
 }
