@@ -11,4 +11,4 @@ mod fault;
 
 pub use clock::VirtualClock;
 pub use context::{ForTest, Recorded, TestContext};
-pub use fault::{Aim, Fault, FaultStore, Side};
+pub use fault::{Aim, Call, Fault, FaultStore, Side};

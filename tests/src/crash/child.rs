@@ -65,7 +65,7 @@ pub async fn drive(orders: Orders) -> Result<(), Box<dyn Error + Send + Sync>> {
     let seen = store.clone();
     let store = match orders.aim {
         Some(aim) => {
-            let fault = Fault::Call(Arc::new(stop_dead));
+            let fault = Fault::Call(Arc::new(move || stop_dead(aim)));
             let (pipeline, key) = (PipelineName::new(&orders.plan)?, RunKey::new(&orders.plan)?);
             let known = store.find_key(&pipeline, &key).await?.map(|row| row.run);
             FaultStore::of_run(store, aim, whose(known, orders.item), fault)

@@ -303,10 +303,10 @@ async fn a_lease_that_cannot_be_renewed_is_let_go_before_it_ends() {
             Ok("done".into())
         })
     });
-    let store = Hooked::new(scene.other_process());
+    let store = FaultStore::new(scene.other_process());
     let cut_off = Arc::new(AtomicBool::new(false));
     let is_cut_off = cut_off.clone();
-    store.hook(move |_| is_cut_off.load(Ordering::SeqCst));
+    store.hook(move |_, _| is_cut_off.load(Ordering::SeqCst).then_some(Fault::AWAY));
     let engine = scene.builder_on(store.clone()).start().await.unwrap();
     let first = engine.worker();
     let run = engine.run(plan("seen"), "k").await.unwrap();
@@ -321,6 +321,7 @@ async fn a_lease_that_cannot_be_renewed_is_let_go_before_it_ends() {
     assert_eq!(said[..2], ["run a", "gone after 8"]);
     assert_eq!(said[2], "observe a");
     assert!(took >= secs(10) && took < secs(12), "{took:?}");
+    assert!(store.fired() > 0);
     // What was cut off registers again, under another name, and drives what is there.
     cut_off.store(false, Ordering::SeqCst);
     let again = engine.run(plan("idem"), "after").await.unwrap();
@@ -343,7 +344,7 @@ async fn a_worker_that_was_taken_over_cannot_write() {
             Ok("in time".into())
         })
     });
-    let store = Hooked::new(scene.other_process());
+    let store = FaultStore::new(scene.other_process());
     let engine = scene.builder_on(store.clone()).start().await.unwrap();
     let run = engine.run(plan("idem"), "k").await.unwrap();
     settle().await;

@@ -109,8 +109,9 @@ async fn logs_and_progress_are_written_with_other_commits_and_soon_at_any_rate()
             Ok("x".into())
         })
     });
-    let store = Hooked::new(scene.memory.clone());
-    let engine = scene.builder_on(store.clone()).start().await.unwrap();
+    let store = FaultStore::new(scene.memory.clone());
+    let commits = commits(&store);
+    let engine = scene.builder_on(store).start().await.unwrap();
     let run = engine.run(one(), "k").await.unwrap();
     let (no, a) = (scene.row(&run).await.no, StepId::new("a").unwrap());
     tokio::time::sleep_until(Instant::now() + Duration::from_millis(400)).await;
@@ -121,7 +122,7 @@ async fn logs_and_progress_are_written_with_other_commits_and_soon_at_any_rate()
     assert_eq!(logs[49].text, "line 49");
     let progress = scene.memory.progress(no).await.unwrap();
     assert_eq!(progress[0].percent, 49);
-    let commits = store.commits();
+    let commits = commits.lock().unwrap();
     let own = commits.iter().filter(|t| t.events.is_empty()).count();
     assert!((10..=20).contains(&own), "5 s of logs are {own} commits");
     let progress = commits.iter().filter(|t| !t.progress.is_empty()).count();

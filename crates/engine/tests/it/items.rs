@@ -344,25 +344,20 @@ async fn an_item_that_cannot_be_folded_is_given_up_by_itself_or_with_its_parent(
 /// An error answers one commit after the other, of the parent and of its items, before and after it was written.
 #[tokio::test(start_paused = true)]
 async fn items_begin_once_whichever_commit_is_answered_by_an_error() {
-    for moment in [Moment::BeforeCommit, Moment::AfterCommit] {
+    for side in [Side::Before, Side::After] {
         let mut struck = 0;
-        for n in 0..40 {
+        for n in 1..=40 {
             let scene = Scene::new();
-            let store = Hooked::new(scene.memory.clone());
-            let commits = Arc::new(Mutex::new(0));
-            let seen = commits.clone();
-            store.hook(move |at| {
-                *seen.lock().unwrap() += i32::from(at == moment);
-                at == moment && *seen.lock().unwrap() == n
-            });
-            let engine = scene.builder_on(store).start().await.unwrap();
+            let store = FaultStore::new(scene.memory.clone());
+            store.strike(side, n, is_commit, Fault::AWAY);
+            let engine = scene.builder_on(store.clone()).start().await.unwrap();
             let run = engine.run(deploy(&["a", "b", "c"]), "k").await.unwrap();
-            assert!(matches!(run.settled().await.unwrap(), Settled::Succeeded(_)), "{moment:?} {n}");
-            assert_eq!(rows(&*scene.memory, Level::All).await.len(), 4, "{moment:?} {n}");
-            assert_eq!(scene.world.times("run apply"), 3, "{moment:?} {n}");
-            struck += i32::from(*commits.lock().unwrap() >= n && n > 0);
+            assert!(matches!(run.settled().await.unwrap(), Settled::Succeeded(_)), "{side:?} {n}");
+            assert_eq!(rows(&*scene.memory, Level::All).await.len(), 4, "{side:?} {n}");
+            assert_eq!(scene.world.times("run apply"), 3, "{side:?} {n}");
+            struck += store.fired();
         }
-        assert!(struck >= 12, "{moment:?}: only {struck} commits were answered by an error");
+        assert!(struck >= 12, "{side:?}: only {struck} commits were answered by an error");
     }
 }
 

@@ -13,6 +13,7 @@ mod faults;
 mod follow;
 mod inbox;
 mod items;
+mod leases;
 mod pipelines;
 mod preview;
 mod quarantine;

@@ -2,7 +2,9 @@
 
 use crate::common::*;
 use towpath_engine::{EngineErrorKind, Settled};
-use towpath_model::{Actor, Chain, Event, EventKind, Header, Status, StoredEvent, Verb};
+use towpath_model::{
+    Actor, Chain, Event, EventKind, Header, Json, Message, Name, NewEntry, RunId, Status, StoredEvent, Verb,
+};
 use towpath_step::{Pipeline, Plan, steps};
 use towpath_store::{Claim, Store, Transition, Wake};
 
@@ -17,7 +19,7 @@ fn retry() -> Verb {
 }
 
 /// A parked run with an event at its end that this release does not know.
-async fn poisoned(scene: &Scene, kind: u16) -> towpath_model::RunId {
+async fn poisoned(scene: &Scene, kind: u16) -> RunId {
     scene.world.run("a", |cx, _| Box::pin(async move { cx.signal::<String>("go").await }));
     let engine = scene.engine().await;
     let run = engine.run(waits(), "k").await.unwrap();
@@ -28,15 +30,12 @@ async fn poisoned(scene: &Scene, kind: u16) -> towpath_model::RunId {
 }
 
 /// Appends an event as some other release would.
-pub(crate) async fn append(scene: &Scene, run: towpath_model::RunId, kind: u16) {
+pub(crate) async fn append(scene: &Scene, run: RunId, kind: u16) {
     let worker = towpath_model::WorkerId::new("newer").unwrap();
     scene.memory.register(&worker, secs(10)).await.unwrap();
     let no = scene.memory.find(run).await.unwrap().unwrap().no;
-    let entry = towpath_model::NewEntry {
-        dedupe_id: towpath_model::Name::new("poke").unwrap(),
-        actor: Actor::engine(),
-        message: json("{}"),
-    };
+    let entry =
+        NewEntry { dedupe_id: Name::new("poke").unwrap(), actor: Actor::engine(), message: json("{}") };
     scene.memory.put_entry(run, entry).await.unwrap();
     let claimed =
         scene.memory.claim(Claim { worker: worker.clone(), limit: 1, only: Some(run) }).await.unwrap();
@@ -205,4 +204,84 @@ async fn blocked_run_is_abandoned() {
     until("it is blocked", async || scene.row(&run).await.listing.status == Status::Blocked).await;
     run.verb(Verb::Abandon, "nobody knows it any more").await.unwrap();
     assert!(matches!(run.settled().await.unwrap(), Settled::Abandoned { .. }));
+}
+
+/// A run whose step is in doubt, whose next step has a kind that is not known here, and whose inbox is read in more than
+/// one turn: it stays in memory for as long.
+fn in_doubt_and_blocked(scene: &Scene) -> RunId {
+    scene.world.run("a", |_, n| {
+        Box::pin(async move {
+            if n == 1 {
+                std::future::pending::<()>().await;
+            }
+            Ok("x".into())
+        })
+    });
+    scene.process(async |b| {
+        let p = Pipeline::new("rare");
+        let a = p.step("a", Seen::new("a"));
+        let b_step = p.step("b", Rare::new("b").reading(&a));
+        let engine = b.steps(steps![Rare]).start().await.unwrap();
+        let run = engine.run(plan_of(p.output(&b_step).build()), "k").await.unwrap().id();
+        until("its body runs", async || scene.world.times("run a") == 1).await;
+        let signal = Message::Signal { name: Name::new("go").unwrap(), step: None, value: json("1") };
+        for n in 0..ENTRIES_AT_ONCE {
+            put(scene, run, &format!("signal {n}"), &signal).await;
+        }
+        run
+    })
+}
+
+async fn put(scene: &Scene, run: RunId, dedupe_id: &str, message: &Message) {
+    let (dedupe_id, message) = (Name::new(dedupe_id).unwrap(), Json::of(message).unwrap());
+    let entry = NewEntry { dedupe_id, actor: Actor::engine(), message };
+    scene.memory.put_entry(run, entry).await.unwrap();
+}
+
+/// Inbox entries that are folded in one turn.
+const ENTRIES_AT_ONCE: usize = 256;
+
+/// The first turn consumed what it may, and kept the run.
+fn assert_it_read_on(commits: &[Transition]) {
+    assert_eq!(commits[0].consumed.len(), ENTRIES_AT_ONCE);
+    assert!(!commits[0].release);
+}
+
+#[test]
+fn blocked_run_whose_inbox_is_read_begins_nothing() {
+    let scene = Scene::between_runtimes();
+    let run = in_doubt_and_blocked(&scene);
+    scene.process(async |_| {
+        let store = FaultStore::new(scene.other_process());
+        let commits = commits(&store);
+        let _engine = scene.builder_on(store).start().await.unwrap();
+        until("it is blocked", async || scene.status(run).await == Status::Blocked).await;
+        assert_it_read_on(&commits.lock().unwrap());
+        assert_eq!(scene.world.said(), ["run a"], "the world is asked by whoever can go on");
+    });
+    scene.process(async |b| {
+        let engine = b.steps(steps![Rare]).start().await.unwrap();
+        let run = engine.attach::<String>(run).await.unwrap();
+        assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("b done".into()));
+        assert_eq!(scene.world.said(), ["run a", "observe a", "run a", "run b"]);
+    });
+}
+
+#[test]
+fn blocked_run_that_is_cancelled_while_its_inbox_is_read_does_then_what_was_withheld() {
+    let scene = Scene::between_runtimes();
+    let run = in_doubt_and_blocked(&scene);
+    scene.process(async |_| {
+        let cancel = Verb::Cancel { unwind: true };
+        put(&scene, run, "cancel", &Message::Verb { verb: cancel, reason: String::new() }).await;
+        let store = FaultStore::new(scene.other_process());
+        let commits = commits(&store);
+        let engine = scene.builder_on(store).start().await.unwrap();
+        let run = engine.attach::<String>(run).await.unwrap();
+        let settled =
+            tokio::time::timeout(secs(1) / 2, run.settled()).await.expect("at once: nothing lacks now");
+        assert!(matches!(settled.unwrap(), Settled::Cancelled(_)));
+        assert_it_read_on(&commits.lock().unwrap());
+        assert_eq!(scene.world.said(), ["run a", "observe a", "undo a"]);
+    });
 }

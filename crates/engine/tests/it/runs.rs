@@ -42,15 +42,17 @@ async fn a_chain_runs_to_its_output() {
 #[tokio::test(start_paused = true)]
 async fn done_and_the_next_intent_are_one_commit() {
     let scene = Scene::new();
-    let store = Hooked::new(scene.memory.clone());
-    let engine = scene.builder_on(store.clone()).start().await.unwrap();
+    let store = FaultStore::new(scene.memory.clone());
+    let commits = commits(&store);
+    let engine = scene.builder_on(store).start().await.unwrap();
     let run = engine.run(chain(10), "one").await.unwrap();
     run.settled().await.unwrap();
     // The start holds the first intent; the last done, the end and giving the run back are one commit as well.
-    assert_eq!(store.commits().len(), 10);
-    assert!(store.commits().iter().all(|t| t.events.len() == 2));
-    assert_eq!(store.commits().iter().filter(|t| t.release).count(), 1);
-    assert_eq!(store.commits().iter().filter(|t| t.listing.is_some()).count(), 1);
+    let commits = commits.lock().unwrap();
+    assert_eq!(commits.len(), 10);
+    assert!(commits.iter().all(|t| t.events.len() == 2));
+    assert_eq!(commits.iter().filter(|t| t.release).count(), 1);
+    assert_eq!(commits.iter().filter(|t| t.listing.is_some()).count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,16 +57,17 @@ async fn durable_waits_park_the_run_and_enter_the_body_again_in_the_same_attempt
 #[tokio::test(start_paused = true)]
 async fn durable_waits_are_written_with_what_lies_around_them() {
     let scene = Scene::new();
-    let store = Hooked::new(scene.memory.clone());
+    let store = FaultStore::new(scene.memory.clone());
+    let commits = commits(&store);
     scene.world.run("a", |cx, _| {
         Box::pin(async move {
             cx.sleep("bake", secs(60)).saving(&7).await?;
             Ok("done".into())
         })
     });
-    let engine = scene.builder_on(store.clone()).start().await.unwrap();
+    let engine = scene.builder_on(store).start().await.unwrap();
     engine.run(one(), "k").await.unwrap().settled().await.unwrap();
-    let commits = store.commits();
+    let commits = commits.lock().unwrap();
     // The wait, its checkpoint, its timer and giving the run back; then its end and the entry; then done and settled.
     assert_eq!(commits.len(), 3, "{commits:#?}");
     assert!(commits[0].release && commits[0].events.len() == 1);

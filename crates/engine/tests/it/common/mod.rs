@@ -1,26 +1,29 @@
-//! What the tests of the engine share: a stage on which steps do what a test says, a clock, and a store that fails.
+//! What the tests of the engine share: a stage on which steps do what a test says, a clock, and what is
+//! written to a store.
 #![allow(dead_code, unused_imports, reason = "each test uses a part")]
 
-mod store;
 mod world;
 
-pub(crate) use store::{Hook, Hooked, Moment};
+pub(crate) use towpath_testkit::{Call, Fault, FaultStore, Side};
 pub(crate) use world::*;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::time::Instant;
 use towpath_engine::{Builder, Engine, Run};
 use towpath_model::{Digest, Event, EventKind, Header, Json, RunId, RunNo, Seq, StoredEvent, Timestamp};
 use towpath_step::{Output, Pipeline, Plan, PlanErrors, Steps};
-use towpath_store::{Clock, MemoryStore, Store};
+use towpath_store::{Clock, MemoryStore, Store, Transition};
 
 /// A clock that follows tokio's paused time, from one runtime to the next.
 #[derive(Debug)]
-pub(crate) struct TestClock(std::sync::Mutex<(Option<Instant>, Timestamp)>);
+pub(crate) struct TestClock(Mutex<(Option<Instant>, Timestamp)>);
 
 impl TestClock {
     fn new() -> Arc<Self> {
-        Arc::new(TestClock(std::sync::Mutex::new((None, Timestamp::from_micros(1_893_456_000_000_000)))))
+        Arc::new(TestClock(Mutex::new((None, Timestamp::from_micros(1_893_456_000_000_000)))))
     }
 
     /// Goes on from here in the runtime of the caller.
@@ -157,6 +160,23 @@ pub(crate) async fn events(store: &dyn Store, no: RunNo) -> Vec<Event> {
     let decode =
         |e: StoredEvent| Event::decode(Header::decode(&e.header).unwrap().kind, &e.payload.unwrap()).unwrap();
     stored(store, no).await.into_iter().map(decode).collect()
+}
+
+pub(crate) fn is_commit(call: Call<'_>) -> bool {
+    matches!(call, Call::Commit(_))
+}
+
+/// Everything that is committed through a store from now on.
+pub(crate) fn commits(store: &FaultStore) -> Arc<Mutex<Vec<Transition>>> {
+    let commits = Arc::new(Mutex::new(Vec::new()));
+    let seen = commits.clone();
+    store.hook(move |side, call| {
+        if let (Side::Before, Call::Commit(batch)) = (side, call) {
+            seen.lock().unwrap().extend_from_slice(batch);
+        }
+        None
+    });
+    commits
 }
 
 /// One event in a few words.
