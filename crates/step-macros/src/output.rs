@@ -7,7 +7,7 @@ use crate::krate;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 pub(crate) use serde_names::Names;
-use syn::{Data, DeriveInput, Error, Fields, GenericParam, Result, parse_quote};
+use syn::{Data, DeriveInput, Error, Fields, GenericParam, Generics, Result, parse_quote};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let krate = krate::of(&input.attrs)?;
@@ -55,12 +55,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let (visibilities, idents): (Vec<_>, Vec<_>) = idents.into_iter().unzip();
     let fields_name = format_ident!("{name}Fields");
     let doc = format!("The fields of a handle to [`{name}`].");
-    // A field may use only some of the parameters, and a struct has to use all.
-    let params = generics.params.iter().filter_map(|param| match param {
-        GenericParam::Type(param) => Some(&param.ident),
-        _ => None,
-    });
-    let phantom = quote!(::core::marker::PhantomData<fn() -> (#(#params,)*)>);
+    let phantom = phantom(&generics);
     Ok(quote! {
         #[doc = #doc]
         #vis struct #fields_name #impl_generics #where_clause {
@@ -79,4 +74,13 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             #schema
         }
     })
+}
+
+/// A field may use only some of the parameters, and a struct has to use all.
+fn phantom(generics: &Generics) -> TokenStream {
+    let params = generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) => Some(&param.ident),
+        _ => None,
+    });
+    quote!(::core::marker::PhantomData<fn() -> (#(#params,)*)>)
 }

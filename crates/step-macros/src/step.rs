@@ -4,6 +4,7 @@ mod args;
 mod function;
 mod generate;
 
+use crate::structs::one_environment;
 use args::Args;
 pub(crate) use args::{Need, Policy, wrong_kind};
 use function::Function;
@@ -13,7 +14,12 @@ use quote::quote;
 /// The function as it was, and the step beside it; or the function and everything that is wrong.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let made = match (syn::parse2::<Args>(args), Function::parse(item.clone())) {
-        (Ok(args), Ok(function)) => generate::step(&args, &function),
+        (Ok(args), Ok(function)) => {
+            match one_environment(function.arguments.iter().map(|a| (&a.ty, false))) {
+                Ok(()) => generate::step(&args, &function),
+                Err(error) => error.into_compile_error(),
+            }
+        }
         (Err(mut first), Err(second)) => {
             first.combine(second);
             first.into_compile_error()

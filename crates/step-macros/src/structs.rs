@@ -4,8 +4,8 @@ mod fields;
 mod words;
 
 use crate::krate;
-pub(crate) use fields::is_environment;
 use fields::{Field, Form};
+pub(crate) use fields::{is_environment, one_environment};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, Path, Result, Visibility, ext::IdentExt};
@@ -34,6 +34,9 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             ));
         }
     };
+    if let Fields::Named(named) = &data.fields {
+        one_environment(named.named.iter().map(|field| (&field.ty, true)))?;
+    }
     let words = Words::of(input)?;
     let construction = construction(&krate, &input.ident, &input.vis, &fields);
     let behaviour = behaviour(&krate, input, &words, &fields);

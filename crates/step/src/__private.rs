@@ -4,7 +4,7 @@ pub use crate::{
     context::before_image,
     handle::At,
     input::AddReads,
-    output::{Gates, field},
+    output::{Gates, Passed, field},
     schema::{
         ObjectSchema, OfAnything, OfOutput, Probe, Schemas, anything, constant, described, list, one_of,
         tuple,

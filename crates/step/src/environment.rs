@@ -1,6 +1,9 @@
 //! Environments: what a release is deployed into, as a value.
 
-use crate::{Gate, Need, Output, StepContext, StepError};
+use crate::{
+    Gate, Need, StepContext, StepError,
+    output::{Gates, Passed},
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -31,6 +34,9 @@ use std::{collections::BTreeMap, sync::Arc};
 /// # p.build().unwrap();
 /// ```
 ///
+/// It is a value of the plan and never a handle: what a run would tell could not be checked before. A pipeline for several
+/// environments is a function that takes one.
+///
 /// A plan in which a step goes into an environment without what that accepts cannot be built; neither can one in which
 /// one name stands for two descriptions.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,12 +49,15 @@ pub struct Environment {
     /// The gates that what goes into it must have passed, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     accepts: Vec<String>,
+    /// The same, as types: for the check of a plan, which is made where the plan is written.
+    #[serde(skip)]
+    passed: Gates,
 }
 
 impl Environment {
     /// The environment of this name: a slug, `[a-z0-9-]{1,64}`; another one is reported when the plan is built.
     pub fn named(name: impl Into<String>) -> Self {
-        Environment { name: name.into(), roles: BTreeMap::new(), accepts: Vec::new() }
+        Environment { name: name.into(), roles: BTreeMap::new(), accepts: Vec::new(), passed: Vec::new() }
     }
 
     /// Has `role` played by the provider that is bound as `provider`.
@@ -90,12 +99,13 @@ impl Environment {
 
     /// Has it accept only what has passed the gates of `G`, as in `accepts::<Approved<Release>>()`.
     ///
-    /// A step that goes into it must read such a value, or what was made of one.
+    /// A step that goes into it must read such a value, or what was made of one. What counts is that people have approved a
+    /// `Release` on the way: an approval of another type does not, one for another environment does.
     #[must_use]
     pub fn accepts<G: Gate>(mut self) -> Self {
-        let mut gates = Vec::new();
-        G::gates(&mut gates);
-        self.accepts = gates.into_iter().map(str::to_owned).collect();
+        self.passed.clear();
+        G::gates(&mut self.passed);
+        self.accepts = self.passed.iter().map(|gate| gate.word.to_owned()).collect();
         self
     }
 
@@ -107,6 +117,11 @@ impl Environment {
     /// The gates that what goes into it must have passed.
     pub fn gates(&self) -> &[String] {
         &self.accepts
+    }
+
+    /// The gates as types.
+    pub(crate) fn passed(&self) -> &[Passed] {
+        &self.passed
     }
 
     /// The name of the provider that plays a role.
@@ -131,11 +146,6 @@ impl Environment {
         let name = self.binding(need.name()).to_owned();
         need.named(name)
     }
-}
-
-impl Output for Environment {
-    type Fields = ();
-    fn fields(_: &crate::handle::At) {}
 }
 
 /// What a step says it has power over, so that two masters of one thing are found when the plan is built.

@@ -3,7 +3,7 @@
 use crate::{
     Handle, Output,
     handle::At,
-    output::{Gates, field},
+    output::{Gates, Passed, field},
     schema::{self, ObjectSchema, Schemas},
 };
 use serde::{Deserialize, Serialize};
@@ -115,7 +115,7 @@ impl<T: Output> Output for Approved<T> {
     }
 
     fn gates(gates: &mut Gates) {
-        gates.push("approved");
+        gates.push(Passed::of::<T>("approved"));
         T::gates(gates);
     }
 }
@@ -146,7 +146,7 @@ impl<T: Output> Output for Verified<T> {
     }
 
     fn gates(gates: &mut Gates) {
-        gates.push("verified");
+        gates.push(Passed::of::<T>("verified"));
         T::gates(gates);
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::{any::TypeId, collections::BTreeMap, time::Duration};
 use towpath_model::{Json, Timestamp};
 
 /// What a step can give back, and a parameter can be.
@@ -54,9 +54,25 @@ pub trait Output: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn gates(_: &mut Gates) {}
 }
 
-/// Names of gates.
+/// A gate that a value has passed.
 #[doc(hidden)]
-pub type Gates = Vec<&'static str>;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Passed {
+    /// Its name: `approved`.
+    pub word: &'static str,
+    /// What passed it: the type that is inside.
+    pub of: TypeId,
+}
+
+impl Passed {
+    pub(crate) fn of<T: 'static>(word: &'static str) -> Self {
+        Passed { word, of: TypeId::of::<T>() }
+    }
+}
+
+/// Gates, outermost first.
+#[doc(hidden)]
+pub type Gates = Vec<Passed>;
 
 macro_rules! plain { ($($ty:ty: $schema:tt),* $(,)?) => { $(
     impl Output for $ty {

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use towpath::{
     Approved, Body, Claim, Claims, Environment, Input, Output, Pipeline, PlanProblem, Provider, Providers,
-    Step, StepContext, StepError, Verified, Voice, step, steps,
+    Step, StepContext, StepError, Verified, Voice, params, step, steps,
 };
-use towpath_step::model::{Actor, Digest, Json, StepId, Timestamp};
+use towpath_step::model::{Actor, Digest, Json, Role, StepId, Timestamp};
 
 #[derive(Serialize, Deserialize, Output, Clone, Debug, PartialEq)]
 struct Release {
@@ -212,4 +212,130 @@ fn environments_and_gates_are_stored_formats() {
     let verified = Verified::new(1, "signed", at);
     let json = serde_json::to_value(&verified).unwrap();
     assert_eq!(serde_json::from_value::<Verified<i32>>(json).unwrap(), verified);
+}
+
+#[test]
+fn an_approval_of_another_type_is_none() {
+    let other = Environment::named("production").accepts::<Approved<String>>();
+    let p = Pipeline::new("checkout");
+    let ok = p.step("ask", ask::of(&p.step("make", make::of("sha256:4f2c"))));
+    p.step("route", Route::new(&other, &ok.value));
+    assert!(matches!(p.build().unwrap_err().problems[..], [PlanProblem::Gate { .. }]));
+}
+
+/// A region: what is deployed was approved around it.
+fn region() -> Pipeline<Release> {
+    let p = Pipeline::new("region");
+    let ok = p.param::<Approved<Release>>("ok");
+    let live = p.step("route", Route::new(&production(), &ok.value));
+    p.output(&live).build().expect("it is right")
+}
+
+#[test]
+fn a_gate_is_passed_on_to_a_placed_pipeline_and_never_given_as_a_value() {
+    let p = Pipeline::new("world");
+    let ok = p.step("ask", ask::of(&p.step("make", make::of("sha256:4f2c"))));
+    p.sub("eu", &region(), params! { ok: &ok });
+    p.build().unwrap();
+
+    let forged = Approved::new(Release { digest: "evil".into() }, Vec::new(), Timestamp::from_micros(1));
+    let told = region().with(params! { ok: &forged }).unwrap_err().to_string();
+    assert!(told.contains("which only a gate gives"), "{told}");
+    let p = Pipeline::new("world");
+    p.sub("eu", &region(), params! { ok: &forged });
+    let told = p.build().unwrap_err().to_string();
+    assert!(
+        told.contains(
+            "in eu: the value of the parameter \"ok\" is of the type Approved<Release>, which only"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_gate_reaches_the_items_of_a_placed_pipeline() {
+    let p = Pipeline::new("regions");
+    let names = p.param::<Vec<String>>("names");
+    let ok = p.step("ask", ask::of(&p.step("make", make::of("sha256:4f2c"))));
+    p.for_each(
+        "each",
+        &names,
+        |name| name,
+        |p, _| {
+            p.step("route", Route::new(&production(), &ok.value));
+        },
+    );
+    let regions = p.build().unwrap();
+    let p = Pipeline::new("world");
+    p.sub("all", &regions, params! { names: ["a"] });
+    p.build().unwrap();
+
+    let p = Pipeline::new("regions");
+    let names = p.param::<Vec<String>>("names");
+    let release = p.step("make", make::of("sha256:4f2c"));
+    let ok = p.step("ask", ask::of(&release));
+    p.for_each(
+        "each",
+        &names,
+        |name| name,
+        |p, _| {
+            p.step("route", Route::new(&production(), &release));
+        },
+    )
+    .after(&ok);
+    let told = p.build().unwrap_err().to_string();
+    assert!(told.contains("in each: step route: the environment \"production\" accepts only"), "{told}");
+
+    let p = Pipeline::new("world");
+    let names = p.param::<Vec<String>>("names");
+    let ok = p.step("ask", ask::of(&p.step("make", make::of("sha256:4f2c"))));
+    let region = region();
+    p.for_each(
+        "each",
+        &names,
+        |name| name,
+        |p, _| {
+            p.sub("region", &region, params! { ok: &ok });
+        },
+    );
+    p.build().unwrap();
+}
+
+#[test]
+fn a_preview_shows_what_items_do_and_stands_among_them() {
+    let shown = |record: &towpath_step::model::PlanRecord, id: &str| {
+        let step = record.steps.iter().find(|step| step.id.as_str() == id).unwrap();
+        let with: serde_json::Value = step.with.read().unwrap();
+        (
+            with["steps"].clone(),
+            step.reads.iter().map(|read| read.step.as_str().to_owned()).collect::<Vec<_>>(),
+        )
+    };
+    let p = Pipeline::new("regions");
+    let names = p.param::<Vec<String>>("names");
+    let release = p.step("make", make::of("sha256:4f2c"));
+    let seen = p.preview_of("shown", &production());
+    let ok = p.step("ask", ask::of(&release)).after(&seen);
+    p.for_each(
+        "each",
+        &names,
+        |name| name,
+        |p, _| {
+            let seen = p.preview_of("shown", &production());
+            p.step("route", Route::new(&production(), &ok.value)).after(&seen);
+        },
+    );
+    let regions = p.build().unwrap();
+    let record = regions.record();
+    assert_eq!(shown(record, "shown"), (serde_json::json!(["each"]), vec!["make".to_owned()]));
+    let Role::ForEach { each, .. } = &record.steps[3].role else { panic!("the items") };
+    assert_eq!(shown(each, "shown"), (serde_json::json!(["route"]), vec![]));
+
+    let p = Pipeline::new("world");
+    p.sub("all", &regions, params! { names: ["a"] });
+    let world = p.build().unwrap();
+    assert_eq!(
+        shown(world.record(), "all/shown"),
+        (serde_json::json!(["all/each"]), vec!["all/make".to_owned()])
+    );
 }

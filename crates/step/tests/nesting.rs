@@ -364,7 +364,7 @@ fn by_hand(inputs: [Input<String>; 2], forgets: bool) -> ByHand {
 fn references_are_replaced_wherever_a_step_keeps_them() {
     let p = Pipeline::new("inner");
     let name = p.param::<String>("name");
-    p.step("hand", by_hand([name.into_input_of(), text!("{name}!").into_input()], false));
+    p.step("hand", by_hand([name.one_input(), text!("{name}!").into_input()], false));
     let inner = p.build().unwrap();
     let p = Pipeline::new("outer");
     let built = p.step("build", build::of("4f2c"));
@@ -382,19 +382,19 @@ fn references_are_replaced_wherever_a_step_keeps_them() {
 fn a_reference_that_a_step_does_not_say_it_reads_is_a_problem() {
     let p = Pipeline::new("p");
     let (a, b) = (p.step("a", build::of("x")), p.step("b", build::of("y")));
-    p.step("hand", by_hand([a.name.into_input_of(), b.name.into_input_of()], true));
+    p.step("hand", by_hand([a.name.one_input(), b.name.one_input()], true));
     let told = p.build().unwrap_err().to_string();
     assert!(told.contains("step hand: a field refers to the output of"), "{told}");
     assert!(told.contains("`reads` leaves it out"), "{told}");
 }
 
 /// An input of a handle, said once for the tests above.
-trait IntoInputOf {
-    fn into_input_of(&self) -> Input<String>;
+trait OneInput {
+    fn one_input(&self) -> Input<String>;
 }
 
-impl IntoInputOf for Handle<String> {
-    fn into_input_of(&self) -> Input<String> {
+impl OneInput for Handle<String> {
+    fn one_input(&self) -> Input<String> {
         IntoInput::<String>::into_input(self)
     }
 }

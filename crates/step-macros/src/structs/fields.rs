@@ -119,6 +119,30 @@ fn default(attr: &Attribute) -> Result<Option<Expr>> {
     })
 }
 
+/// Everything that is wrong with how a step says where it goes.
+pub(crate) fn one_environment<'a>(types: impl Iterator<Item = (&'a Type, bool)>) -> Result<()> {
+    let mut first = false;
+    for (ty, optional) in types {
+        let direct = is_environment(ty) || (optional && inside(ty, "Option").is_some_and(is_environment));
+        if direct && !std::mem::replace(&mut first, true) {
+            continue;
+        }
+        if direct {
+            return Err(Error::new_spanned(
+                ty,
+                "a step goes into one environment, whose gates are checked: take the other one by its name, as a text",
+            ));
+        }
+        if mentions(ty, "Environment") {
+            return Err(Error::new_spanned(
+                ty,
+                "an environment stands by itself, so that its gates can be checked: take it as `Environment`",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// `Environment`, by whatever path.
 pub(crate) fn is_environment(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Environment"))
@@ -161,10 +185,15 @@ fn schema_of(krate: &Path, ty: &Type) -> TokenStream {
 
 /// Whether inputs stand in a type: `Input<T>`, `Vec<Input<T>>`, `BTreeMap<String, Input<T>>`.
 fn mentions_input(ty: &Type) -> bool {
+    mentions(ty, "Input")
+}
+
+/// Whether a name stands in a type.
+fn mentions(ty: &Type, name: &str) -> bool {
     let Type::Path(path) = ty else { return false };
     path.path.segments.iter().any(|segment| {
-        segment.ident == "Input"
+        segment.ident == name
             || matches!(&segment.arguments, PathArguments::AngleBracketed(arguments)
-                if arguments.args.iter().any(|arg| matches!(arg, GenericArgument::Type(ty) if mentions_input(ty))))
+                if arguments.args.iter().any(|arg| matches!(arg, GenericArgument::Type(ty) if mentions(ty, name))))
     })
 }

@@ -15,7 +15,7 @@ pub(super) fn build<Out: Output>(state: &State) -> Result<Pipeline<Out>, PlanErr
     let mut record = record(state, name);
     problems.extend(shown::complete(&mut record));
     problems.extend(structure(&record));
-    problems.extend(guard::problems(&state.steps));
+    problems.extend(guard::problems(&state.steps, &state.params));
     let text = canonical::of(&record).unwrap_or_else(|whole| {
         uncanonical(&record, &whole, &mut problems);
         String::new()

@@ -1,16 +1,24 @@
 //! What environments insist on, and who has power over what.
 
-use super::{PlanProblem, state::StepDraft};
-use crate::{input::Reference, output::Gates};
+use super::{
+    PlanProblem,
+    state::{Param, StepDraft},
+};
+use crate::{
+    input::Reference,
+    output::{Gates, Passed},
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use towpath_model::{ReadMode, StepId};
 
 /// Everything in which the steps do not respect their environments, or fight over one thing.
-pub(super) fn problems(steps: &[StepDraft]) -> Vec<PlanProblem> {
+pub(super) fn problems(steps: &[StepDraft], params: &[Param]) -> Vec<PlanProblem> {
     let all = flat(steps);
     let mut problems = descriptions(&all);
     problems.extend(owners(&all));
-    problems.extend(gates(steps, &HashMap::new()));
+    // What a parameter holds has passed its gates: only a handle can be given for it.
+    let params = params.iter().map(|param| (param.name.as_str(), param.gates.clone())).collect();
+    problems.extend(gates(steps, &params));
     problems
 }
 
@@ -67,8 +75,9 @@ fn gates(steps: &[StepDraft], around: &HashMap<&str, Gates>) -> Vec<PlanProblem>
     for step in steps {
         if let Some(environment) = &step.detail.environment {
             let passed = graph.read_by(step);
-            let is_missing = |gate: &&String| !passed.contains(&gate.as_str());
-            let missing: Vec<String> = environment.gates().iter().filter(is_missing).cloned().collect();
+            let is_missing = |gate: &&Passed| !passed.contains(gate);
+            let missing = environment.passed().iter().filter(is_missing);
+            let missing: Vec<String> = missing.map(|gate| gate.word.to_owned()).collect();
             if !missing.is_empty() {
                 let (step, environment) = (step.record.id.clone(), environment.name().to_owned());
                 problems.push(PlanProblem::Gate { step, environment, missing });

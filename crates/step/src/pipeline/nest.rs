@@ -3,7 +3,7 @@
 use super::{
     Params, PlanProblem,
     params::Given,
-    state::{Detail, Edges, State, StepDraft},
+    state::{Detail, Edges, Inner, State, StepDraft, param_of},
 };
 use crate::{
     Input,
@@ -117,9 +117,15 @@ impl Guest<'_> {
             });
             told(moved);
         }
-        let with = self.with(&record.with, &step.detail.places, &mut edges).map(|with| record.with = with);
+        step.detail.params.clear();
+        let Detail { params, places, .. } = &mut step.detail;
+        let with = self.with(&record.with, places, &mut edges, params).map(|with| record.with = with);
         told(with);
         record.reads = edges.0;
+        if let Some(inner) = &mut step.detail.inner {
+            let moved = self.inner(inner);
+            told(moved);
+        }
         for operand in record.when.iter_mut().flat_map(Condition::operands_mut) {
             let moved = self.compared(operand).map(|to| *operand = to);
             told(moved);
@@ -127,8 +133,27 @@ impl Guest<'_> {
         step
     }
 
+    /// What the steps of an item take from around them: a value is not taken any more.
+    fn inner(&self, inner: &mut Inner) -> Result<(), String> {
+        let mut taken = Vec::new();
+        for mut capture in std::mem::take(&mut inner.taken) {
+            if let Given::Refers(to) = self.follow(&capture.to)? {
+                capture.to = to;
+                taken.push(capture);
+            }
+        }
+        inner.taken = taken;
+        Ok(())
+    }
+
     /// What is stored of a step, with what it refers to moved and replaced.
-    fn with(&self, with: &Json, places: &[String], edges: &mut Edges) -> Result<Json, String> {
+    fn with(
+        &self,
+        with: &Json,
+        places: &[String],
+        edges: &mut Edges,
+        params: &mut Vec<String>,
+    ) -> Result<Json, String> {
         if places.is_empty() {
             return Ok(with.clone());
         }
@@ -140,6 +165,7 @@ impl Guest<'_> {
             let input = self.input(&input)?;
             if let Source::Refers(to, _) = input.source() {
                 edges.add(to);
+                params.extend(param_of(to));
             }
             *at = serde_json::to_value(&input).map_err(unread)?;
         }

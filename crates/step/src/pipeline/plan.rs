@@ -176,6 +176,14 @@ impl<Out: Output> Pipeline<Out> {
             match params.values.get(&param.name) {
                 None if params.has(&param.name) => {}
                 None => problems.push(PlanProblem::MissingValue { param: param.name.clone() }),
+                Some(_) if !param.gates.is_empty() => problems.push(PlanProblem::Value {
+                    param: param.name.clone(),
+                    what: format!(
+                        "is of the type {}, which only a gate gives: place this pipeline in another one with `sub`, and give it the \
+                         handle",
+                        param.short_type()
+                    ),
+                }),
                 Some(value) => problems.extend(misfit(param, value)),
             }
         }

@@ -3,11 +3,19 @@
 use super::PlanProblem;
 use crate::{Step, preview::PreviewOf};
 use std::collections::HashMap;
-use towpath_model::{Condition, Json, Operand, PlanRecord, Read, ReadMode, Section, StepId, StepRecord};
+use towpath_model::{
+    Condition, Json, Operand, PlanRecord, Read, ReadMode, Role, Section, StepId, StepRecord,
+};
 
 /// Tells every preview which steps it shows, and has it wait for what they need.
 pub(super) fn complete(record: &mut PlanRecord) -> Vec<PlanProblem> {
     let mut problems = Vec::new();
+    for step in &mut record.steps {
+        if let Role::ForEach { each, .. } = &mut step.role {
+            let within = complete(each).into_iter().map(Box::new);
+            problems.extend(within.map(|problem| PlanProblem::Within { of: step.id.clone(), problem }));
+        }
+    }
     for i in 0..record.steps.len() {
         if record.steps[i].kind.as_str() != PreviewOf::KIND {
             continue;
@@ -16,12 +24,8 @@ pub(super) fn complete(record: &mut PlanRecord) -> Vec<PlanProblem> {
         let Ok(preview) = record.steps[i].with.read::<PreviewOf>() else { continue };
         let graph = Graph::of(&record.steps);
         let later = graph.below(i);
-        let goes_there = |step: &StepRecord| {
-            step.section == Section::Main
-                && step.environment.as_ref().is_some_and(|e| e.as_str() == preview.environment())
-        };
-        let shown: Vec<usize> =
-            (0..record.steps.len()).filter(|j| later[*j] && goes_there(&record.steps[*j])).collect();
+        let goes_there = |j: &usize| later[*j] && goes_into(&record.steps[*j], preview.environment());
+        let shown: Vec<usize> = (0..record.steps.len()).filter(goes_there).collect();
         if shown.is_empty() {
             let what = format!(
                 "it shows nothing: no step that waits for it goes into the environment {:?}",
@@ -42,6 +46,16 @@ pub(super) fn complete(record: &mut PlanRecord) -> Vec<PlanProblem> {
         record.steps[i].reads = reads;
     }
     problems
+}
+
+/// Whether a step, or one of an item of it, goes into an environment.
+fn goes_into(step: &StepRecord, environment: &str) -> bool {
+    let own = step.environment.as_ref().is_some_and(|name| name.as_str() == environment);
+    let of_items = match &step.role {
+        Role::ForEach { each, .. } => each.steps.iter().any(|step| goes_into(step, environment)),
+        _ => false,
+    };
+    step.section == Section::Main && (own || of_items)
 }
 
 /// Who waits for whom, by place.

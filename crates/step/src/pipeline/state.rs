@@ -46,7 +46,7 @@ pub(crate) struct Detail {
     pub(crate) places: Vec<String>,
     /// The gates that its output has passed.
     pub(crate) gates: Gates,
-    /// The parameters through which it takes what lies around its pipeline.
+    /// The parameters that it reads, its pipeline's own and those through which it takes what lies around that.
     pub(crate) params: Vec<String>,
     pub(crate) environment: Option<Environment>,
     pub(crate) claims: Vec<Claim>,
@@ -89,11 +89,16 @@ pub(crate) struct Param {
     /// Whether a value has the parameter's shape.
     pub(crate) check: fn(&Json) -> Result<(), serde_json::Error>,
     pub(crate) describe: fn(&mut Schemas) -> Value,
+    /// The gates that its values have passed: then it takes handles only.
+    pub(crate) gates: Gates,
 }
 
 impl Param {
     pub(crate) fn of<T: Output>(name: &str) -> Self {
+        let mut gates = Gates::new();
+        T::gates(&mut gates);
         Param {
+            gates,
             name: name.to_owned(),
             type_name: type_name::<T>(),
             type_id: TypeId::of::<T>(),
@@ -189,7 +194,10 @@ impl State {
         let (mut edges, mut params) = (Edges::default(), Vec::new());
         for ReadOf { field, to, origin } in reads.0 {
             match origin.as_ref().map_or(Whose::Own, |origin| home.whose(origin)) {
-                Whose::Own => edges.add(&to),
+                Whose::Own => {
+                    params.extend(param_of(&to));
+                    edges.add(&to);
+                }
                 Whose::Around => {
                     params
                         .extend(origin.and_then(|origin| home.capture(&to, &origin)).map(|place| place.name));
@@ -320,6 +328,14 @@ pub(crate) fn around(operand: &Operand, origin: &Origin, home: &Home) -> Operand
     match home.capture(&to, origin) {
         Some(ParamPlace { name, path }) => Operand::Param { name, path },
         None => operand.clone(),
+    }
+}
+
+/// The parameter that a reference is to.
+pub(crate) fn param_of(to: &Reference) -> Option<String> {
+    match to {
+        Reference::Param(place) => Some(place.name.clone()),
+        _ => None,
     }
 }
 
