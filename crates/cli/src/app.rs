@@ -129,6 +129,9 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
         Command::Eject(args) => {
             return plan::ejected(plan::Sources::new(address, app.store, app.setup), out, args).await;
         }
+        Command::Schema(args) => {
+            return plan::schema(plan::Sources::new(address, app.store, app.setup), out, args).await;
+        }
         command => command,
     };
     let (store, spelling) = match app.store {
@@ -153,7 +156,9 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
         Command::Start(args) => return start::start(cx, app.setup, args).await,
         Command::Try(args) => return attempt::attempt(cx, app.setup, args).await,
         Command::Tick(args) => return tick::tick(cx, app.setup, args).await,
-        Command::Plan(_) | Command::Eject(_) => unreachable!("it was answered before the store was opened"),
+        Command::Plan(_) | Command::Eject(_) | Command::Schema(_) => {
+            unreachable!("it was answered before the store was opened")
+        }
         Command::Signal(args) => Letter::signal(args),
         Command::Approve(args) => Letter::decide(args, true),
         Command::Reject(args) => Letter::decide(args, false),

@@ -3,7 +3,7 @@
 use crate::{
     attempt::Try,
     init::Init,
-    plan::{Eject, PlanArgs},
+    plan::{Eject, PlanArgs, Schema},
     start::Start,
     watch::Watch,
     when,
@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Write a plan as a shell script that needs no engine, and says what is lost by that
     Eject(Eject),
+    /// The JSON Schema of a pipeline's parameters, of a kind, or of what is stored
+    Schema(Schema),
 }
 
 impl Command {

@@ -1,6 +1,7 @@
 //! `towpath plan` and `towpath eject`: what can be seen of a plan, before it runs and after. Neither needs the kinds.
 
 mod past;
+mod schema;
 mod source;
 
 use crate::{
@@ -8,6 +9,7 @@ use crate::{
     fault::{Fault, exit},
     out::{Out, Tone},
 };
+pub(crate) use schema::{Schema, schema};
 use serde::Serialize;
 pub(crate) use source::Sources;
 use source::Viewed;
@@ -85,6 +87,9 @@ struct Show {
     /// How long it may take by past runs, and what it may touch
     #[arg(long)]
     estimate: bool,
+    /// What it would change; every step is asked, and nothing is changed
+    #[arg(long)]
+    preview: bool,
 }
 
 /// A plan as JSON: what [`SavedPlan`](towpath::model::SavedPlan) reads, when the values are known.
@@ -118,6 +123,9 @@ pub(crate) async fn plan(mut from: Sources, out: &mut Out, args: PlanArgs) -> Re
         if out.json { out.value(&found)? } else { out.text(&found.text(look))? }
     } else if show.lint {
         return linted(&lint(&view, &args.allow), out);
+    } else if show.preview {
+        let preview = from.preview(&viewed).await?;
+        if out.json { out.value(&preview)? } else { out.text(&preview.to_string())? }
     } else if show.estimate {
         let past = match from.store().await {
             Ok(store) => past::runs(&*store, &viewed.record.pipeline, args.last).await?,

@@ -11,8 +11,8 @@ use crate::{
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use towpath::{
-    Pipeline,
-    model::{Json, PlanRecord},
+    Engine, Pipeline, Plan,
+    model::{Json, PlanPreview, PlanRecord},
     store::{MemoryStore, Store},
     view::{Overlay, PlanView},
 };
@@ -24,6 +24,8 @@ pub(crate) struct Viewed {
     pub(crate) values: Option<BTreeMap<String, Json>>,
     /// The state of the run that it was read from.
     over: Option<Overlay>,
+    /// It as a plan that could be started.
+    plan: Option<Plan<Json>>,
 }
 
 impl Viewed {
@@ -44,12 +46,13 @@ pub(crate) struct Sources {
     address: Address,
     store: Option<Arc<dyn Store>>,
     setup: Option<Setup>,
-    pipelines: Vec<Pipeline<Json>>,
+    /// The engine of this command, on a store of its own, in memory: it tells what there is, and drives nothing.
+    engine: Option<Engine>,
 }
 
 impl Sources {
     pub(crate) fn new(address: Address, store: Option<Arc<dyn Store>>, setup: Option<Setup>) -> Self {
-        Sources { address, store, setup, pipelines: Vec::new() }
+        Sources { address, store, setup, engine: None }
     }
 
     /// The store that the command line names.
@@ -79,21 +82,40 @@ impl Sources {
         }
     }
 
-    /// The pipeline of this name. An engine tells what there is; it has a store of its own, in memory, and drives nothing.
+    /// What a run of the plan would change. Nothing is changed, and nothing is journaled.
+    pub(super) async fn preview(&mut self, viewed: &Viewed) -> Result<PlanPreview, Fault> {
+        let plan = viewed.plan.as_ref().ok_or_else(|| {
+            Fault::usage(
+                "a preview needs a plan that could be started: a file, or a pipeline with its values",
+            )
+        })?;
+        Ok(self.engine().await?.preview(plan).await?)
+    }
+
+    pub(super) async fn engine(&mut self) -> Result<&Engine, Fault> {
+        let engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => {
+                let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+                setup::builder(store, self.setup.take())?.background(false).start().await?
+            }
+        };
+        Ok(self.engine.insert(engine))
+    }
+
+    /// The pipeline of this name.
     async fn pipeline(&mut self, name: &str) -> Result<Option<Pipeline<Json>>, Fault> {
-        if let Some(setup) = self.setup.take() {
-            let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-            let engine = setup::builder(store, Some(setup))?.background(false).start().await?;
-            self.pipelines = engine.pipelines().cloned().collect();
-            engine.shutdown().await?;
+        if self.setup.is_none() && self.engine.is_none() {
+            return Ok(None);
         }
-        Ok(self.pipelines.iter().find(|pipeline| pipeline.name() == name).cloned())
+        Ok(self.engine().await?.pipeline(name).cloned())
     }
 }
 
 fn file(path: &str) -> Result<Viewed, Fault> {
     let plan = towpath::Plan::load(path).map_err(|e| Fault::failed(chain(&e)))?;
-    Ok(Viewed { record: plan.record().clone(), values: Some((**plan.values()).clone()), over: None })
+    let (record, values) = (plan.record().clone(), Some((**plan.values()).clone()));
+    Ok(Viewed { record, values, over: None, plan: Some(plan) })
 }
 
 /// A pipeline is looked at without values too, unless some are given.
@@ -105,8 +127,8 @@ fn with_values(pipeline: &Pipeline<Json>, which: &Which) -> Result<Viewed, Fault
         true => Some(pipeline.with(values).map_err(|e| Fault::usage(e.to_string()))?),
         false => None,
     };
-    let values = plan.map(|plan| (**plan.values()).clone());
-    Ok(Viewed { record: pipeline.record().clone(), values, over: None })
+    let values = plan.as_ref().map(|plan| (**plan.values()).clone());
+    Ok(Viewed { record: pipeline.record().clone(), values, over: None, plan })
 }
 
 async fn run(store: &dyn Store, text: &str) -> Result<Viewed, Fault> {
@@ -125,5 +147,6 @@ async fn run(store: &dyn Store, text: &str) -> Result<Viewed, Fault> {
         record: state.plan().record().clone(),
         values: story.start.map(|(start, _)| start.values),
         over: Some(over),
+        plan: None,
     })
 }

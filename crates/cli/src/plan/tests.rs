@@ -14,7 +14,11 @@ async fn build(_cx: &StepContext, commit: String) -> Result<String, StepError> {
     Ok(commit)
 }
 
-#[step("shop.deploy/v1", idempotent)]
+async fn would_deploy(_cx: &StepContext, image: String) -> Result<Vec<Change>, StepError> {
+    Ok(vec![Change::update("what is live").to(&image)])
+}
+
+#[step("shop.deploy/v1", idempotent, preview = would_deploy)]
 async fn deploy(_cx: &StepContext, image: String) -> Result<(), StepError> {
     let _ = image;
     Ok(())
@@ -234,4 +238,36 @@ async fn a_plan_is_ejected_as_a_script() {
     let json: serde_json::Value =
         serde_json::from_str(&ok(App::stock(), &format!("eject {old} --json")).await).unwrap();
     assert_eq!(json["script"], said);
+}
+
+#[tokio::test]
+async fn a_preview_asks_the_steps_and_needs_values() {
+    let shown = ok(app(), "plan checkout --preview --param commit=4f2c").await;
+    assert_eq!(
+        shown,
+        "build (shop.build/v1)\n  ? what build does (the kind shop.build/v1 tells nothing before it runs)\n\
+         deploy (shop.deploy/v1)\n  ? what deploy does (shop.deploy/v1) (it hangs on steps that have not run)\n\
+         0 to create, 0 to update, 0 to delete, 2 cannot be told before the run\n"
+    );
+    let json = ok(app(), "plan checkout --preview --param commit=4f2c --json").await;
+    let preview: PlanPreview = serde_json::from_str(&json).unwrap();
+    assert_eq!(preview.steps.len(), 2);
+    let (code, _, err) = run_on(app(), "plan checkout --preview").await;
+    assert!(code == 2 && err.contains("a pipeline with its values"), "{err}");
+    let (_folder, old, _) = files();
+    let (code, _, err) = run_on(App::stock(), &format!("plan {old} --preview")).await;
+    assert!(code == 1 && err.contains("is not known here"), "{err}");
+}
+
+#[tokio::test]
+async fn schemas_are_those_of_pipelines_kinds_and_what_is_stored() {
+    let read = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    let params = read(ok(app(), "schema checkout").await);
+    assert_eq!(params["properties"]["commit"], serde_json::json!({"type": "string"}));
+    let kind = read(ok(app(), "schema shop.deploy/v1 --json").await);
+    assert_eq!(kind["properties"]["with"]["properties"]["image"], serde_json::json!({"type": "string"}));
+    assert!(read(ok(App::stock(), "schema events").await).is_object());
+    assert!(read(ok(App::stock(), "schema plan").await).is_object());
+    let (code, _, err) = run_on(app(), "schema checkuot").await;
+    assert!(code == 1 && err.contains("there are events, plan, checkout, shop.build/v1"), "{err}");
 }
