@@ -57,6 +57,8 @@ pub struct Updates {
     last: Seq,
     /// Whether everything was given that had been journaled when it began.
     caught_up: bool,
+    /// Whether what came faster than it was asked for may be left out.
+    may_lag: bool,
     over: bool,
     ready: VecDeque<Update>,
     progress: Vec<Progress>,
@@ -99,6 +101,7 @@ impl Updates {
             no,
             last: Seq(0),
             caught_up: false,
+            may_lag: true,
             over: false,
             ready: VecDeque::new(),
             progress: Vec::new(),
@@ -143,7 +146,7 @@ impl Updates {
     async fn fill(&mut self) -> Result<(), EngineError> {
         let shared = self.engine.shared().clone();
         let failed = |e| EngineError::store(FOLLOW, e);
-        if self.caught_up {
+        if self.caught_up && self.may_lag {
             self.skip(&shared).await?;
         }
         let page = shared.store.events(self.no, self.last, PAGE).await.map_err(failed)?;
@@ -187,7 +190,7 @@ fn read(seq: Seq, stored: &StoredEvent) -> Update {
     }
 }
 
-/// Waits for an event of a run after a number. A store that cannot be reached is asked again.
+/// Waits for an event of a run after a number, and leaves none out. A store that cannot be reached is asked again.
 pub(crate) async fn find_event<T>(
     engine: &Engine,
     run: RunId,
@@ -196,7 +199,7 @@ pub(crate) async fn find_event<T>(
     wanted: impl Fn(&Event) -> Option<T>,
 ) -> Result<Option<T>, EngineError> {
     let mut updates = Updates::new(engine, run, no);
-    updates.last = after;
+    (updates.last, updates.may_lag) = (after, false);
     let mut backoff = Backoff::new();
     loop {
         let Some(update) = updates.next().await else { return Ok(None) };

@@ -4,7 +4,7 @@ use crate::common::*;
 use std::time::Duration;
 use tokio::time::Instant;
 use towpath_engine::{Settled, Update};
-use towpath_model::{Event, EventKind, Seq, StepId};
+use towpath_model::{Event, EventKind, Seq, StepId, Verb};
 use towpath_step::{Pipeline, Plan};
 use towpath_store::Store as _;
 
@@ -94,6 +94,38 @@ async fn a_slow_subscriber_is_told_that_it_lags_and_holds_nothing_up() {
     }
     assert_eq!(last, Seq(2_002));
     assert_eq!(first, Some(Seq(2 + missed + 1)));
+}
+
+/// Whoever waits for the answer to a verb reads slowly, while the run goes on for more events than a follower is shown.
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_a_verb_is_found_however_far_its_reader_is_behind() {
+    let scene = Scene::new();
+    let (go, gone) = tokio::sync::watch::channel(false);
+    scene.world.run("s0", move |_, _| {
+        let mut gone = gone.clone();
+        Box::pin(async move {
+            gone.wait_for(|g| *g).await.unwrap();
+            Ok("x".into())
+        })
+    });
+    let engine = scene.engine().await;
+    let run = engine.run(chain(1_000), "k").await.unwrap();
+    let store = FaultStore::new(scene.other_process());
+    let slow = scene.builder_on(store.clone()).background(false).start().await.unwrap();
+    // It reads that there is nothing yet, and is told so much later.
+    store.strike(Side::After, 1, |call| matches!(call, Call::Events(_)), Fault::Late(secs(60)));
+    let id = run.id();
+    let answer = tokio::spawn(async move { slow.verb(id, Verb::Resume, "it is not paused").await });
+    until("it is answered", async || {
+        count(&scene.events(&run).await, EventKind::VerbAnswered) == 1 && store.fired() == 1
+    })
+    .await;
+    assert!(!answer.is_finished());
+    go.send(true).unwrap();
+    run.settled().await.unwrap();
+    assert!(!answer.is_finished());
+    assert!(scene.events(&run).await.len() > 1_024 + 3);
+    answer.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
