@@ -3,6 +3,7 @@
 extern crate towpath_step as towpath;
 
 mod common;
+#[path = "../../model/src/snapshot.rs"]
 mod snapshot;
 
 use serde::{Deserialize, Serialize};

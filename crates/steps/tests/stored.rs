@@ -4,8 +4,11 @@
 
 extern crate towpath_step as towpath;
 
+#[path = "../../model/src/snapshot.rs"]
+mod snapshot;
+
 use serde_json::json;
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 use towpath_model::{Json, Timestamp};
 use towpath_step::{Pipeline, SecretRef, model::PlanRecord, text};
 use towpath_steps::{
@@ -95,16 +98,7 @@ fn kinds_are_a_stored_format() {
         let value: serde_json::Value = step.with.read().unwrap();
         writeln!(shown, "{} {}\n{value:#}", step.id, step.kind).unwrap();
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/kinds.txt");
-    if std::env::var_os("TOWPATH_BLESS").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &shown).unwrap();
-    }
-    let stored = std::fs::read_to_string(path).unwrap();
-    for (line, (stored, shown)) in stored.lines().zip(shown.lines()).enumerate() {
-        assert_eq!(shown, stored, "kinds.txt:{}: if it had to change, bless it and say why", line + 1);
-    }
-    assert_eq!(shown.lines().count(), stored.lines().count());
+    snapshot::check("kinds.txt", &shown);
 }
 
 #[test]
