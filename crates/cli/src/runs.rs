@@ -89,7 +89,8 @@ async fn read(cx: &Cx<'_>, args: &Runs) -> Result<Vec<RunRow>, Fault> {
         None if args.all => Level::All,
         None => Level::Top,
     };
-    let filter = Filter { status, pipeline: args.pipeline.clone(), labels: args.label.clone(), level };
+    let filter =
+        Filter { status, pipeline: args.pipeline.clone(), labels: args.label.clone(), level, owner: None };
     let (mut rows, mut after) = (Vec::new(), None);
     while rows.len() < args.limit {
         let page = cx.store.list(&filter, Page { after, limit: Page::MOST.min(args.limit) }).await?;

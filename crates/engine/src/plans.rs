@@ -206,11 +206,11 @@ impl Prepared {
 /// Whether a run may still enter a body of this step: to do it, to look at it, or to undo it.
 fn is_needed(state: &RunState, ix: Ix) -> bool {
     let (node, step, phase) = (state.node(ix), state.plan().step(ix), state.phase());
-    if phase == Phase::Settled {
+    if phase == Phase::Settled && !state.is_recalled() {
         return false;
     }
     let is_main = step.section == Section::Main;
-    let on_the_way_out = matches!(phase, Phase::Draining | Phase::Unwinding);
+    let on_the_way_out = matches!(phase, Phase::Draining | Phase::Unwinding) || state.is_recalled();
     let is_open = match node.state() {
         StepState::Running | StepState::InDoubt { .. } | StepState::Items => true,
         open if open.is_at_rest() => false,

@@ -1,7 +1,7 @@
 //! Runs that cannot be folded: set aside with their reason, and the verbs that work on them all the same.
 
 use crate::{
-    driver::{engine_actor, report},
+    driver::{engine_actor, order_entry, report},
     runs::Slot,
     shared::Shared,
     tally::Left,
@@ -12,7 +12,7 @@ use towpath_model::{
     Actor, Aftermath, Below, Digest, Entry, EntryId, Event, FORMAT, Header, Listing, Message, Order, Outcome,
     RunSettled, Seq, Status, StoredEvent, Timestamp, Verb, VerbAnswered, limits,
 };
-use towpath_store::{Claimed, Head, StoreError, Transition, Wake};
+use towpath_store::{Claimed, Cursor, Filter, Head, Level, Page, StoreError, Transition, Wake};
 
 /// Sets a run aside, after answering the verbs that are in its inbox.
 pub(crate) async fn set_aside(shared: &Shared, slot: &Slot, claimed: &Claimed, seq: Seq, why: &str) -> Left {
@@ -44,6 +44,9 @@ async fn try_set_aside(
 ) -> Result<Left, StoreError> {
     // All of them: a verb may stand behind any number of signals that nobody can follow.
     let entries = shared.store.entries(claimed.no, limits::INBOX_ENTRIES).await?;
+    if let Some(over) = given_up(shared, slot).await? {
+        return stay_over(shared, claimed, &entries, over).await;
+    }
     let answers = answer(&entries, why);
     let mut settled = None;
     if !answers.is_empty() {
@@ -65,7 +68,10 @@ async fn try_set_aside(
                 Some(Listing { status: Status::Settled, note, outcome: Some(outcome.clone()) });
             transition.wake = Wake::Never;
             transition.release = true;
+            // Nothing else is answered any more; an order that stayed would have the run claimed once more.
+            transition.consumed = entries.iter().map(|entry| entry.id).collect();
             tell_parent(shared, slot, claimed, &mut transition, outcome).await?;
+            tell_items(shared, slot, &mut transition, outcome).await?;
         }
         if shared.store.commit(vec![transition]).await?.iter().any(Result::is_err) {
             return Ok(Left::Lost);
@@ -88,7 +94,57 @@ async fn try_set_aside(
     Ok(if status == Status::Settled { Left::Failed } else { Left::Stuck })
 }
 
-/// A run that is an item tells how it ended, as far as it can be read whose item it is.
+/// The row of a run that was given up already, by number and hash alone.
+async fn given_up(shared: &Shared, slot: &Slot) -> Result<Option<Listing>, StoreError> {
+    let row = shared.store.find(slot.run).await?;
+    let given_up = |listing: &Listing| {
+        listing.status == Status::Settled && matches!(listing.outcome, Some(Outcome::Abandoned { .. }))
+    };
+    Ok(row.map(|row| row.listing).filter(given_up))
+}
+
+/// What a run that was given up is told still changes nothing.
+async fn stay_over(
+    shared: &Shared,
+    claimed: &Claimed,
+    entries: &[Entry],
+    listing: Listing,
+) -> Result<Left, StoreError> {
+    let head = shared.store.head(claimed.no).await?;
+    let transition = Transition {
+        consumed: entries.iter().map(|entry| entry.id).collect(),
+        listing: Some(listing),
+        wake: Wake::Never,
+        release: true,
+        ..Transition::new(claimed.no, claimed.epoch, head.seq, head.hash)
+    };
+    let written = shared.store.commit(vec![transition]).await?.iter().all(Result::is_ok);
+    Ok(if written { Left::Failed } else { Left::Lost })
+}
+
+/// The items of a run that is given up come to their end, too: nobody can read which of them are under way, so all are
+/// told that are not over.
+async fn tell_items(
+    shared: &Shared,
+    slot: &Slot,
+    transition: &mut Transition,
+    outcome: &Outcome,
+) -> Result<(), StoreError> {
+    let Outcome::Abandoned { by, reason } = outcome else { return Ok(()) };
+    let order = Order::Abandon { by: by.clone(), reason: reason.clone() };
+    let status = Status::ALL.into_iter().filter(|status| *status != Status::Settled).collect();
+    let filter = Filter { level: Level::ItemsOf(slot.run), status, ..Filter::default() };
+    let mut after = None;
+    loop {
+        let page = shared.store.list(&filter, Page { after, limit: 1_000 }).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(Cursor(last.no));
+        transition.recall.extend(page.iter().map(|row| (row.run, order_entry(slot.run, &order))));
+    }
+}
+
+/// A run that is an item tells how it ended, as far as it can be read whose item it is. What it did is in place, for all
+/// that is known.
 async fn tell_parent(
     shared: &Shared,
     slot: &Slot,
@@ -101,7 +157,7 @@ async fn tell_parent(
         return Ok(());
     };
     let (run, outcome) = (slot.run, outcome.clone());
-    let message = Message::SubRunSettled { step, index, item, run, outcome, undoable: false };
+    let message = Message::SubRunSettled { step, index, item, run, outcome, undoable: false, left: true };
     let seq = Seq(transition.after.0 + transition.events.len() as u64);
     transition.send.push((parent, report(run, seq, message, &mut transition.blobs)));
     Ok(())

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use towpath_model::{Epoch, RunId, Status, Timestamp};
+use towpath_model::{Epoch, RunId, Timestamp};
 use towpath_store::{Claim, Claimed, Cursor, Filter, Page, RunRow, StoreError, StoreErrorKind};
 
 /// Looks for work until the engine stops.
@@ -159,19 +159,14 @@ async fn claim(shared: &Shared, limit: usize, only: Option<RunId>) -> Result<Vec
 
 /// Finds runs that the store holds for ours though we do not drive them: a claim or a start was answered by an error.
 async fn sweep(shared: &Arc<Shared>) -> Result<(), StoreError> {
-    let filter = Filter {
-        status: Status::ALL
-            .into_iter()
-            .filter(|s| !matches!(s, Status::Settled | Status::Quarantined))
-            .collect(),
-        ..Filter::default()
-    };
-    let (me, mut after) = (shared.lease.worker(), None);
+    // Whatever they are: one that is over may have been recalled, and a quarantined one have a verb to answer.
+    let filter = Filter { owner: Some(shared.lease.worker()), ..Filter::default() };
+    let mut after = None;
     loop {
         let page = shared.store.list(&filter, Page { after, limit: 1_000 }).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(Cursor(last.no));
-        for row in page.iter().filter(|row| row.owner.as_ref() == Some(&me)) {
+        for row in &page {
             take_up_ours(shared, row).await?;
         }
     }

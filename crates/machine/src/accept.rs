@@ -44,7 +44,8 @@ impl RunState {
                 _ => None,
             };
             self.record(&mut events, now, event);
-            if let Some(event) = follows.and_then(|report| self.after_report(&report)) {
+            let follows = follows.and_then(|report| self.after_report(&report));
+            if let Some(event) = follows.or_else(|| self.begin_recall()) {
                 self.record(&mut events, now, event);
             }
         }

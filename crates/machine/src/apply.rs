@@ -82,8 +82,10 @@ impl RunState {
             return Err(corrupt(illegal("a journal begins with run-started, and only there")));
         }
         let after_the_end = match event {
-            Event::Redacted(_) | Event::ParentOrdered(_) => true,
+            Event::Redacted(_) | Event::ParentOrdered(_) | Event::VerbAnswered(_) => true,
             Event::UnwindStarted(_) => self.recalled,
+            // It was recalled when nobody could fold it, and given up.
+            Event::RunSettled(e) => self.below.is_some() && matches!(e.outcome, Outcome::Abandoned { .. }),
             _ => false,
         };
         if self.phase == Phase::Settled && !after_the_end {
@@ -184,7 +186,7 @@ impl RunState {
     }
 
     fn verb_answered(&mut self, e: &VerbAnswered) -> Fold {
-        if e.refused.is_some() {
+        if e.refused.is_some() || self.phase == Phase::Settled {
             return Ok(());
         }
         match &e.verb {
@@ -234,8 +236,12 @@ impl RunState {
         if self.phase != Phase::Finally && !anywhere {
             return Err(illegal("the run is not at its end"));
         }
-        self.close_section();
-        self.set_phase(Phase::Settled);
+        if self.phase == Phase::Settled {
+            self.recalled = false;
+        } else {
+            self.close_section();
+            self.set_phase(Phase::Settled);
+        }
         self.outcome = Some(e.outcome.clone());
         self.live.observing.clear();
         Ok(())

@@ -8,8 +8,8 @@ use crate::{
 };
 use towpath_model::{
     CompensationAsked, CompensationStarted, DeadlinePassed, Ended, Event, Failure, FailureKind, InDoubt,
-    Name, Outcome, ReadMode, Section, SkipWhy, StepFailed, StepId, StepSkipped, StepStarted, Then, Timestamp,
-    UndoPolicy, UnwindStarted, Unwound, WaitOver, Why,
+    Name, ReadMode, Section, SkipWhy, StepFailed, StepId, StepSkipped, StepStarted, Then, Timestamp,
+    UndoPolicy, UnwindStarted, Unwound, WaitOver,
 };
 
 impl RunState {
@@ -303,8 +303,11 @@ impl RunState {
             Phase::Unwinding if self.sets.undo_open == 0 => {
                 return self.record(events, now, Unwound {}.into());
             }
-            Phase::Settled if self.recalled && matches!(self.outcome, Some(Outcome::Succeeded { .. })) => {
-                return self.record(events, now, UnwindStarted { why: Why::WithParent }.into());
+            Phase::Settled => {
+                if let Some(event) = self.begin_recall() {
+                    self.record(events, now, event);
+                }
+                return;
             }
             Phase::Finally => {
                 self.sets.open[Section::Finally as usize] == 0

@@ -9,7 +9,7 @@ pub use list::{Listed, list_items, read_items};
 pub(crate) use list::{Source, With};
 
 use std::collections::BTreeSet;
-use towpath_model::{BlobRef, Order, Outcome, Payload, RunId, StepId};
+use towpath_model::{BlobRef, Order, Outcome, Payload, RunId, StepId, SubRunSettled};
 
 /// The items of a step that is a `for_each`, once they are listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,7 +27,7 @@ pub struct Items {
     pub(crate) failed: BTreeSet<u64>,
     /// Those that did something that is not undone, nor asked for.
     pub(crate) undoable: BTreeSet<u64>,
-    /// Whether something of an item was left in place, though the step is undone.
+    /// Whether something of an item, or of an earlier try of it, stays in place though the step is undone.
     pub(crate) left: bool,
     pub(crate) done: u64,
 }
@@ -39,6 +39,8 @@ pub(crate) struct Item {
     /// Runs that were begun for it.
     pub(crate) tries: u32,
     pub(crate) ordered: Option<Order>,
+    /// Whether its run was ever told to undo what it did, whatever else it was told since.
+    pub(crate) told_unwind: bool,
     pub(crate) output: Option<Payload>,
 }
 
@@ -168,10 +170,13 @@ impl Items {
     }
 
     /// Notes what a report says of an item.
-    fn settle(&mut self, index: u64, outcome: &Outcome, undoable: bool) {
+    pub(crate) fn settle(&mut self, report: &SubRunSettled) {
+        let SubRunSettled { index, outcome, undoable, left, .. } = report;
+        let (index, undoable) = (*index, *undoable);
+        self.left |= left;
         let Some(item) = self.item_mut(index) else { return };
         let succeeded = matches!(outcome, Outcome::Succeeded { .. });
-        let goes_on = succeeded && undoable && item.ordered == Some(Order::Unwind);
+        let goes_on = succeeded && undoable && item.told_unwind;
         item.state = match item.state {
             // It had ended when it was told to undo what it did: it does so now.
             ItemState::Running if goes_on => ItemState::Unwinding,

@@ -346,6 +346,6 @@ impl RunState {
             && live.actions.is_empty()
             && live.lost.is_empty()
             && self.sets.running.is_empty()
-            && self.sets.undo_running.is_empty()
+            && self.sets.undo_running.iter().all(|ix| self.is_undone_by_items(*ix))
     }
 }

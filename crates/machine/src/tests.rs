@@ -7,6 +7,7 @@ mod explanations;
 mod fuzz;
 mod items;
 mod limits;
+mod recalls;
 mod rules;
 mod skips;
 mod unwinding;

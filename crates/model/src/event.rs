@@ -557,6 +557,9 @@ bodies! {
         /// Whether it did something that it can undo.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         undoable: bool,
+        /// Whether something that it did stays in place and is not undone any more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        left: bool,
     }
 
     /// Runs that are items are asked to undo what they did.

@@ -50,6 +50,8 @@ pub enum Message {
         outcome: Outcome,
         /// Whether it did something that it can undo.
         undoable: bool,
+        /// Whether something that it did stays in place and is not undone any more.
+        left: bool,
     },
     /// What the run that this one is an item of has it do. Sent by the engine.
     Parent {

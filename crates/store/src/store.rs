@@ -49,6 +49,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - a run that a transition starts can be claimed at once or at its wake
     /// - a run started under the key of another makes its batch invalid and writes nothing
     /// - a recalled run can be claimed though it is over
+    /// - a recall that comes before its run settles survives the settling
     /// - a free lock is granted with the transition that asks for it
     /// - a returned lock goes to the run that asked first
     /// - a run that settles holds no lock and waits for none
@@ -158,6 +159,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - pages show every run once, also while runs are added
     /// - a filter by status, pipeline and labels holds
     /// - a filter by parent holds
+    /// - a filter by owner holds
     async fn list(&self, filter: &Filter, page: Page) -> Result<Vec<RunRow>, StoreError>;
 
     /// Sets a run's row to quarantined with a reason, by the holder of its lease, and gives the lease back. No event.
@@ -286,6 +288,8 @@ pub struct Filter {
     pub labels: Vec<(String, String)>,
     /// Runs of their own, or items of others.
     pub level: Level,
+    /// Those that this worker owns.
+    pub owner: Option<WorkerId>,
 }
 
 /// Which runs a list shows, by the run that they are an item of.

@@ -27,7 +27,8 @@ pub struct Transition {
     /// Entries for the inboxes of other runs. They are taken also above the limit of an inbox, since a run's own
     /// items may be more; one for a run that is over, or not there, is dropped.
     pub send: Vec<(RunId, NewEntry)>,
-    /// Entries for other runs' inboxes that reach runs that are over, too: such a run can be claimed once more.
+    /// Entries for other runs' inboxes that reach runs that are over, too, or that settle before they read it: such a
+    /// run can be claimed once more.
     pub recall: Vec<(RunId, NewEntry)>,
     /// Runs that begin, without an owner. One whose id is there already stays as it is, so that a transition can be
     /// written again.

@@ -9,7 +9,7 @@ use super::{
 use crate::{tally::Left, time::Backoff};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
-use towpath_machine::Action;
+use towpath_machine::{Action, Phase};
 use towpath_model::{Actor, Chain, Digest, Epoch, Listing, Status, StoredEvent, Timestamp, limits};
 use towpath_store::{Blob, LogLine, Progress, Refused, StoreError, Transition, Wake};
 
@@ -74,6 +74,10 @@ impl Driver {
 
     /// The row, when it is not what is written already.
     fn new_listing(&self, leaving: &Option<Leaving>) -> Option<Listing> {
+        // The row of a run that is over gives it back, which is for the transition with which it leaves.
+        if leaving.is_none() && self.state.phase() == Phase::Settled {
+            return None;
+        }
         let listing = match leaving {
             Some(Leaving { left: Left::Blocked, .. }) => {
                 Listing { status: Status::Blocked, note: self.lacking.join("; "), outcome: None }

@@ -134,11 +134,8 @@ impl Driver {
             }
         }
         for ordered in std::mem::take(&mut draft.orders) {
-            let dedupe = format!("parent/{}/{}", ordered.order.word(), self.slot.run);
-            let entry = entry(&dedupe, &Message::Parent { order: ordered.order.clone() });
-            // Only undoing is for a run that is over.
-            let to = if ordered.order == Order::Unwind { &mut family.recall } else { &mut family.send };
-            to.push((ordered.run, entry));
+            // All of them in one order: of a run that was recalled, the row may say still that it is over.
+            family.recall.push((ordered.run, order_entry(self.slot.run, &ordered.order)));
         }
         for start in std::mem::take(&mut draft.starts) {
             let ix = self.ix(&start.step);
@@ -245,6 +242,12 @@ pub(crate) fn report(run: RunId, seq: Seq, mut message: Message, blobs: &mut Vec
         blobs.push(Blob { digest, text });
     }
     entry(&format!("sub-run/{run}/{seq}"), &message)
+}
+
+/// The entry by which a run has an item of it do something.
+pub(crate) fn order_entry(parent: RunId, order: &Order) -> NewEntry {
+    let dedupe = format!("parent/{}/{parent}", order.word());
+    entry(&dedupe, &Message::Parent { order: order.clone() })
 }
 
 fn entry(dedupe_id: &str, message: &Message) -> NewEntry {

@@ -188,22 +188,24 @@ impl Driver {
             return Ok(());
         }
         draft.consumed.extend(taken.iter().map(|e| e.id));
-        self.answer_retries(&mut taken, draft).await?;
+        let retries = self.retries_of_quarantined(&mut taken).await;
+        // What runs above and below have to say came first, and is not changed by a retry.
         let events = self.state.merge(taken, draft.now);
         draft.push_caused(events);
+        self.answer_retries(retries, draft);
         Ok(())
     }
 
-    /// A run that was quarantined and can be folded now has been retried by that: nothing of it rests for the machine
-    /// to see.
-    async fn answer_retries(&mut self, entries: &mut Vec<Entry>, draft: &mut Draft) -> Result<(), Gone> {
+    /// Takes out the retries of a run that was quarantined and can be folded now: it has been retried by that, and nothing
+    /// of it rests for the machine to see.
+    async fn retries_of_quarantined(&self, entries: &mut Vec<Entry>) -> Vec<VerbAnswered> {
         let is_fresh = self.listing.is_none();
         if !is_fresh || !entries.iter().any(|e| retry_of(e).is_some()) {
-            return Ok(());
+            return Vec::new();
         }
         match self.shared.store.find(self.slot.run).await {
             Ok(Some(row)) if row.listing.status == Status::Quarantined => {}
-            _ => return Ok(()),
+            _ => return Vec::new(),
         }
         let mut answers = Vec::new();
         entries.retain(|entry| {
@@ -217,13 +219,16 @@ impl Driver {
             }));
             retry_of(entry).is_none()
         });
+        answers
+    }
+
+    fn answer_retries(&mut self, answers: Vec<VerbAnswered>, draft: &mut Draft) {
         for answer in answers {
             let event = Event::from(answer);
             let folded = self.state.apply(self.state.seq().next(), draft.now, &event);
-            folded.expect("an answer to a verb can follow everything but the end");
+            folded.expect("an answer to a verb can follow everything");
             draft.push(vec![event]);
         }
-        Ok(())
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, Gone> {

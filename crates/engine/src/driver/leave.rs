@@ -32,6 +32,10 @@ impl Driver {
             return None;
         }
         if self.state.phase() == Phase::Settled {
+            if self.inbox && !self.draining {
+                // What has not been read may have the run undo what it did.
+                return None;
+            }
             let left = match self.state.outcome() {
                 Some(Outcome::Succeeded { .. }) => Left::Succeeded,
                 _ => Left::Failed,

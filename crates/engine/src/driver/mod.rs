@@ -21,4 +21,4 @@ mod rest;
 
 pub(crate) use self::commit::engine_actor;
 pub(crate) use self::core::{Begin, Driver};
-pub(crate) use self::family::report;
+pub(crate) use self::family::{order_entry, report};

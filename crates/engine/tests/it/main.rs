@@ -17,6 +17,7 @@ mod leases;
 mod pipelines;
 mod preview;
 mod quarantine;
+mod recalls;
 mod runs;
 mod secrets;
 mod sends;

@@ -7,8 +7,8 @@ use crate::{
     work::work,
 };
 use towpath_model::{
-    Attempt, ItemsListed, Order, Outcome, ParentOrdered, RunId, StepId, SubRunSettled, SubRunsStarted,
-    SubRunsUnwinding, Why, limits,
+    Attempt, Event, ItemsListed, Order, Outcome, ParentOrdered, RunId, StepId, SubRunSettled, SubRunsStarted,
+    SubRunsUnwinding, UnwindStarted, Why, limits,
 };
 
 impl RunState {
@@ -40,7 +40,7 @@ impl RunState {
             for index in std::mem::take(&mut items.failed) {
                 work(1);
                 if let Some(item) = items.item_mut(index) {
-                    (item.state, item.ordered) = (ItemState::Waiting, None);
+                    (item.state, item.ordered, item.told_unwind) = (ItemState::Waiting, None, false);
                 }
                 items.again.insert(index);
             }
@@ -88,7 +88,7 @@ impl RunState {
             return Err(illegal("the item is not under way"));
         }
         work(1);
-        items.settle(e.index, &e.outcome, e.undoable);
+        items.settle(e);
         self.place_items(ix);
         self.gather(ix);
         Ok(())
@@ -123,7 +123,7 @@ impl RunState {
             items.open.insert(*index);
             let Some(item) = items.item_mut(*index) else { continue };
             item.state = ItemState::Unwinding;
-            item.ordered = Some(Order::Unwind);
+            (item.ordered, item.told_unwind) = (Some(Order::Unwind), true);
             let run = RunId::of_item(run, &e.step, *index, item.tries);
             orders.push(Ordered { run, order: Order::Unwind });
         }
@@ -173,6 +173,7 @@ impl RunState {
                 let Some(item) = items.item_mut(index).filter(|i| i.ordered.as_ref() != Some(&order)) else {
                     continue;
                 };
+                item.told_unwind |= order == Order::Unwind;
                 item.ordered = Some(order.clone());
                 let run = RunId::of_item(run, &step.id, index, item.tries);
                 self.live.orders.push(Ordered { run, order: order.clone() });
@@ -196,11 +197,11 @@ impl RunState {
         if !self.follows(&e.order) {
             return Err(illegal("the order comes too late"));
         }
+        self.resume();
         if matches!(self.phase, Phase::Settled | Phase::Finally) && e.order == Order::Unwind {
             self.recalled = true;
             return Ok(());
         }
-        self.resume();
         let why = Why::WithParent;
         self.leave(match &e.order {
             Order::Unwind => Leaving::For { why, unwind: true },
@@ -240,7 +241,25 @@ impl RunState {
 
     /// Whether the run did something that it can undo. Costs O(steps), once for each time that it ends.
     pub(crate) fn is_undoable(&self) -> bool {
+        self.no_return.is_none() && self.has_something_to_undo()
+    }
+
+    /// Costs O(steps).
+    pub(crate) fn has_something_to_undo(&self) -> bool {
         work(self.plan.len());
-        self.no_return.is_none() && (0..self.plan.len() as Ix).any(|ix| self.needs_undo(ix))
+        (0..self.plan.len() as Ix).any(|ix| self.needs_undo(ix))
+    }
+
+    /// Whether the run that this one is an item of has it undone, though it has succeeded, and it does not do so yet.
+    pub fn is_recalled(&self) -> bool {
+        self.recalled
+    }
+
+    /// What follows at once when a run that is over is told to undo what it did: it can be told otherwise from then on.
+    pub(crate) fn begin_recall(&self) -> Option<Event> {
+        let begins = self.phase == Phase::Settled
+            && self.recalled
+            && matches!(self.outcome, Some(Outcome::Succeeded { .. }));
+        begins.then(|| UnwindStarted { why: Why::WithParent }.into())
     }
 }

@@ -17,8 +17,18 @@ impl RunState {
             run: self.run,
             outcome: settled.outcome.clone(),
             undoable: matches!(settled.outcome, Outcome::Succeeded { .. }) && self.is_undoable(),
+            left: self.leaves_something(settled),
         };
         Some((below.run, message))
+    }
+
+    /// Whether something that the run could have undone stays in place: what a run that has left its way lists as left,
+    /// and all of one that went past its point of no return.
+    fn leaves_something(&self, settled: &RunSettled) -> bool {
+        match settled.outcome {
+            Outcome::Succeeded { .. } => self.no_return.is_some() && self.has_something_to_undo(),
+            _ => !settled.aftermath.left.is_empty(),
+        }
     }
 
     /// What comes from other runs is believed only to engines.
@@ -29,8 +39,8 @@ impl RunState {
         }
         match message {
             Message::Parent { order } => self.order(order),
-            Message::SubRunSettled { step, index, item, run, outcome, undoable } => {
-                self.item_settled(SubRunSettled { step, index, item, run, outcome, undoable })
+            Message::SubRunSettled { step, index, item, run, outcome, undoable, left } => {
+                self.item_settled(SubRunSettled { step, index, item, run, outcome, undoable, left })
             }
             _ => Vec::new(),
         }

@@ -11,8 +11,8 @@ use std::{
     sync::Arc,
 };
 use towpath_model::{
-    Actor, Below, BlobRef, Digest, Entry, EntryId, Event, ItemKey, Json, Message, Order, Outcome, Role,
-    RunId, RunKey, RunStarted, StepId, Timestamp,
+    Actor, Aftermath, Below, BlobRef, Digest, Entry, EntryId, Event, ItemKey, Json, Message, Order, Outcome,
+    Role, RunId, RunKey, RunStarted, StepId, Timestamp,
 };
 
 pub(crate) struct Family {
@@ -215,6 +215,15 @@ impl Family {
             let Some(items) = node.items() else { continue };
             let undone = node.undo_state() == &crate::UndoState::Done && node.undo_attempt().0 > 0;
             let done = matches!(node.state(), crate::StepState::Done { .. });
+            if undone {
+                for child in self.tries_of(run, &state.plan().step(ix).id, items.count()) {
+                    assert!(
+                        aftermath(child).left.is_empty(),
+                        "an item of a step that is undone left something:\n{}",
+                        self.story()
+                    );
+                }
+            }
             for (index, child) in
                 (0..items.count()).filter_map(|i| Some((i, items.run(run, &state.plan().step(ix).id, i)?)))
             {
@@ -232,11 +241,28 @@ impl Family {
         }
     }
 
+    /// Every run of every item of a step.
+    fn tries_of(&self, run: RunId, step: &StepId, count: u64) -> impl Iterator<Item = &Sim> {
+        (0..count).flat_map(move |index| {
+            let tries = (1..).map(move |n| RunId::of_item(run, step, index, n));
+            tries.map_while(|child| self.sims.get(&child))
+        })
+    }
+
     pub(crate) fn story(&self) -> String {
         let tell =
             |(run, sim): (&RunId, &Sim)| format!("run {run}:\n{}\n{}", sim.state.explain(), sim.story());
         self.sims.iter().map(tell).collect()
     }
+}
+
+/// What a run that is over left behind.
+fn aftermath(sim: &Sim) -> &Aftermath {
+    let settled = sim.journal.iter().rev().find_map(|(_, event)| match event {
+        Event::RunSettled(settled) => Some(settled),
+        _ => None,
+    });
+    &settled.expect("the run is over").aftermath
 }
 
 fn is_open(state: &RunState) -> bool {
@@ -280,10 +306,22 @@ impl Sim {
 
     /// An item of a step settles.
     pub(crate) fn item_settles(&mut self, step: &str, index: u64, outcome: Outcome) -> &mut Self {
-        let (run, item) = (self.item_run(step, index), ItemKey::new(&format!("k{index}")).unwrap());
         let undoable = matches!(outcome, Outcome::Succeeded { .. });
+        self.item_reports(step, index, outcome, undoable, false)
+    }
+
+    /// An item of a step settles and says so.
+    pub(crate) fn item_reports(
+        &mut self,
+        step: &str,
+        index: u64,
+        outcome: Outcome,
+        undoable: bool,
+        left: bool,
+    ) -> &mut Self {
+        let (run, item) = (self.item_run(step, index), ItemKey::new(&format!("k{index}")).unwrap());
         let step = plans::id(step);
-        let message = Message::SubRunSettled { step, index, item, run, outcome, undoable };
+        let message = Message::SubRunSettled { step, index, item, run, outcome, undoable, left };
         let entry = self.entry("engine", &message);
         self.merge(vec![entry]);
         self.decide();

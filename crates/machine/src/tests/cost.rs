@@ -145,7 +145,7 @@ fn costs_of_items(n: u64, fails: bool) -> Vec<usize> {
         let run = items.run(run_id(), &plans::id("deploy"), index).unwrap();
         let (step, item) = (plans::id("deploy"), ItemKey::new("k").unwrap());
         let undoable = !ordered;
-        let message = Message::SubRunSettled { step, index, item, run, outcome, undoable };
+        let message = Message::SubRunSettled { step, index, item, run, outcome, undoable, left: false };
         entries += 1;
         let entry = Entry {
             id: EntryId(entries),

@@ -145,7 +145,16 @@ fn event(rng: &mut Rng) -> Event {
             let why = why(rng);
             let outcome = rng.pick(&[Outcome::Succeeded { output: None }, Outcome::Compensated { why }]);
             let (index, item) = (rng.below(4) as u64, ItemKey::new("k").unwrap());
-            SubRunSettled { step, index, item, run: run_id(), outcome, undoable: rng.chance(60) }.into()
+            SubRunSettled {
+                step,
+                index,
+                item,
+                run: run_id(),
+                outcome,
+                undoable: rng.chance(60),
+                left: rng.chance(20),
+            }
+            .into()
         }
         26 if rng.chance(50) => SubRunsUnwinding { step, items: vec![rng.below(4) as u64] }.into(),
         26 => ParentOrdered { order: order(rng) }.into(),

@@ -225,6 +225,7 @@ fn samples() -> Vec<Event> {
             run,
             outcome: Outcome::Succeeded { output: Some(json("1").into()) },
             undoable: true,
+            left: false,
         }
         .into(),
         SubRunSettled {
@@ -234,6 +235,7 @@ fn samples() -> Vec<Event> {
             run,
             outcome: Outcome::Compensated { why: Why::WithParent },
             undoable: false,
+            left: true,
         }
         .into(),
         SubRunsUnwinding { step: step("deploy"), items: vec![1, 0] }.into(),

@@ -44,6 +44,7 @@ type Through = (&'static str, &'static str);
 const RUNS: Through = ("runs", "runs");
 const LEVEL: Through = ("runs INDEXED BY runs_by_parent", "runs");
 const OPEN: Through = ("listings INDEXED BY listings_open", "listings");
+const OWNED: Through = ("driving INDEXED BY driving_owned", "driving");
 const LABEL: Through = ("labels AS first", "first");
 
 /// The statements that find the rows of a filter. The runs of one status come out of its index in order; those of
@@ -51,7 +52,9 @@ const LABEL: Through = ("labels AS first", "first");
 fn ways(filter: &Filter) -> Vec<(&[Status], Through)> {
     let status = &filter.status[..];
     let by_parent = filter.level != Level::All && filter.pipeline.is_none();
-    if !filter.labels.is_empty() {
+    if filter.owner.is_some() {
+        vec![(status, OWNED)]
+    } else if !filter.labels.is_empty() {
         vec![(status, LABEL)]
     } else if status.is_empty() || status.contains(&Status::Settled) {
         vec![(status, if by_parent { LEVEL } else { RUNS })]
@@ -81,8 +84,12 @@ impl Window {
         }
         query.text(&format!(" LEFT JOIN workers ON workers.no = owner WHERE {name}.run_no >= "));
         query.value(self.from).text(&format!(" AND {name}.run_no < ")).value(self.below);
+        if let Some(owner) = &filter.owner {
+            query.text(" AND owner IN (SELECT no FROM workers WHERE worker = ");
+            query.value(owner.as_str().to_owned()).text(") AND owner IS NOT NULL");
+        }
         for (i, (label, value)) in filter.labels.iter().enumerate() {
-            let exists = i > 0;
+            let exists = i > 0 || filter.owner.is_some();
             query.text(if exists {
                 " AND EXISTS (SELECT 1 FROM labels WHERE label = "
             } else {
@@ -90,7 +97,7 @@ impl Window {
             });
             query.value(label.clone()).text(if exists { " AND value = " } else { " AND first.value = " });
             query.value(value.clone());
-            query.text(if exists { " AND run_no = first.run_no)" } else { "" });
+            query.text(&if exists { format!(" AND run_no = {name}.run_no)") } else { String::new() });
         }
         match filter.level {
             Level::All => {}

@@ -79,6 +79,7 @@ CREATE TABLE inbox (
     message TEXT NOT NULL, -- JSON; empty once it was consumed, for it is in the journal then
     received_at INTEGER NOT NULL,
     consumed INTEGER NOT NULL DEFAULT 0,
+    recalls INTEGER NOT NULL DEFAULT 0, -- 1: its run is to read it though it is over
     UNIQUE (run_no, dedupe_id)
 ) STRICT;
 CREATE INDEX inbox_waiting ON inbox (run_no) WHERE consumed = 0;

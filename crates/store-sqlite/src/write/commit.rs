@@ -112,12 +112,14 @@ fn set_wake(tx: &Tx<'_>, run: RunNo, wake: Wake) -> rusqlite::Result<()> {
     tx.execute("UPDATE driving SET wake_at = ?1 WHERE run_no = ?2", params![at, run.0]).map(drop)
 }
 
-/// Takes the lease away; the epoch was raised. What waits in the inbox makes the run ready, unless it is over.
+/// Takes the lease away; the epoch was raised. What waits in the inbox makes the run ready; of a run that is over, only
+/// what recalls it.
 fn give_back(tx: &Tx<'_>, run: RunNo, is_over: bool) -> rusqlite::Result<()> {
     const PARKED: &str = "UPDATE driving SET owner = NULL, ready_at = CASE WHEN waiting > 0 THEN \
          (SELECT received_at FROM inbox WHERE run_no = ?1 AND consumed = 0 ORDER BY id LIMIT 1) END \
          WHERE run_no = ?1";
-    const OVER: &str =
-        "UPDATE driving SET owner = NULL, ready_at = NULL, wake_at = NULL, waiting = 0 WHERE run_no = ?1";
+    const OVER: &str = "UPDATE driving SET owner = NULL, wake_at = NULL, ready_at = CASE WHEN waiting > 0 THEN \
+         (SELECT received_at FROM inbox WHERE run_no = ?1 AND consumed = 0 AND recalls = 1 ORDER BY id LIMIT 1) \
+         END WHERE run_no = ?1";
     tx.execute(if is_over { OVER } else { PARKED }, [run.0]).map(drop)
 }

@@ -19,7 +19,7 @@ pub(crate) fn put_entry(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<Put
     if to.waiting >= limits::INBOX_ENTRIES as i64 {
         return Ok(Put::Full);
     }
-    take(tx, to.run, entry)?;
+    take(tx, to.run, entry, false)?;
     tx.notice();
     Ok(Put::Accepted)
 }
@@ -28,15 +28,15 @@ pub(crate) fn put_entry(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<Put
 /// read it.
 pub(super) fn send(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<(), Failure> {
     match inbox(tx, run)? {
-        Some(to) if !to.is_over && !is_seen(tx, to.run, entry)? => Ok(take(tx, to.run, entry)?),
+        Some(to) if !to.is_over && !is_seen(tx, to.run, entry)? => Ok(take(tx, to.run, entry, false)?),
         _ => Ok(()),
     }
 }
 
-/// An entry for a run that may be over: then it can be claimed once more.
+/// An entry for a run that may be over, or about to be: then it can be claimed once more.
 pub(super) fn recall(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<(), Failure> {
     match inbox(tx, run)? {
-        Some(to) if !is_seen(tx, to.run, entry)? => Ok(take(tx, to.run, entry)?),
+        Some(to) if !is_seen(tx, to.run, entry)? => Ok(take(tx, to.run, entry, true)?),
         _ => Ok(()),
     }
 }
@@ -63,12 +63,13 @@ fn is_seen(tx: &Tx<'_>, run: RunNo, entry: &NewEntry) -> rusqlite::Result<bool> 
     seen.exists(params![run.0, entry.dedupe_id.as_str()])
 }
 
-fn take(tx: &Tx<'_>, run: RunNo, entry: &NewEntry) -> rusqlite::Result<()> {
+fn take(tx: &Tx<'_>, run: RunNo, entry: &NewEntry, recalls: bool) -> rusqlite::Result<()> {
     let NewEntry { dedupe_id, actor, message } = entry;
     let now = tx.now.as_micros();
     tx.execute(
-        "INSERT INTO inbox (run_no, dedupe_id, actor, message, received_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![run.0, dedupe_id.as_str(), actor.as_str(), message.as_str(), now],
+        "INSERT INTO inbox (run_no, dedupe_id, actor, message, received_at, recalls) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![run.0, dedupe_id.as_str(), actor.as_str(), message.as_str(), now, recalls],
     )?;
     tx.execute(
         "UPDATE driving SET waiting = waiting + 1, ready_at = coalesce(ready_at, ?1) WHERE run_no = ?2",

@@ -392,6 +392,32 @@ pub(super) async fn a_recalled_run_can_be_claimed_though_it_is_over(fixture: &dy
     Ok(())
 }
 
+pub(super) async fn a_recall_that_comes_before_its_run_settles_survives_the_settling(
+    fixture: &dyn Fixture,
+) -> Outcome {
+    let store = fixture.open();
+    let me = register(&*store, "me").await?;
+    let mut lease = Sample::new(1).owned(&me).start(&*store).await?;
+    let mut meets = Sample::new(2).owned(&me).start(&*store).await?;
+    store.put_entry(meets.run, entry("a signal")).await?;
+    let recall = vec![(meets.run, entry("undo"))];
+    commit(&*store, Transition { recall, ..lease.append("third") }).await?;
+    commit(&*store, meets.settle()).await?;
+    let claimed = claim(&*store, &me).await?;
+    assert_eq!(numbers(&claimed), [meets.no], "the recall was not read");
+    meets = meets.claimed(&claimed[0]);
+    // As many as may stand before it: what is left unread makes the run ready, whatever was read first.
+    let entries = store.entries(meets.no, 9).await?;
+    assert_eq!(entries.iter().map(|e| e.dedupe_id.as_str()).collect::<Vec<_>>(), ["a signal", "undo"]);
+    commit(&*store, Transition { consumed: vec![entries[0].id], ..meets.settle() }).await?;
+    let claimed = claim(&*store, &me).await?;
+    assert_eq!(numbers(&claimed), [meets.no]);
+    meets = meets.claimed(&claimed[0]);
+    commit(&*store, Transition { consumed: vec![entries[1].id], ..meets.settle() }).await?;
+    assert_eq!(claim(&*store, &me).await?, []);
+    Ok(())
+}
+
 pub(super) async fn any_append_resets_the_count_of_claims_without_progress(fixture: &dyn Fixture) -> Outcome {
     let store = fixture.open();
     let workers = [register(&*store, "one").await?, register(&*store, "two").await?];

@@ -1,7 +1,7 @@
 //! Rules about lists, and about making them anew.
 
 use super::fixture::{Fixture, Outcome, Sample, commit, entry, later, listing, pipeline, register};
-use crate::{Cursor, Filter, Level, Page, Projector, RunRow, Store, StoreError, Transition, Wake};
+use crate::{Claim, Cursor, Filter, Level, Page, Projector, RunRow, Store, StoreError, Transition, Wake};
 use std::collections::HashMap;
 use towpath_model::{Listing, Status, StoredEvent, Timestamp};
 
@@ -70,6 +70,38 @@ pub(super) async fn a_filter_by_parent_holds(fixture: &dyn Fixture) -> Outcome {
         }
     }
     assert_eq!(all.iter().filter(|row| row.parent == Some(parent)).count(), 4);
+    Ok(())
+}
+
+pub(super) async fn a_filter_by_owner_holds(fixture: &dyn Fixture) -> Outcome {
+    let store = fixture.open();
+    let (me, other) = (register(&*store, "me").await?, register(&*store, "other").await?);
+    let mut settled = Sample::new(0).owned(&me).start(&*store).await?;
+    for n in 1..9 {
+        let sample = Sample::new(n);
+        let sample = if n % 3 == 0 { sample } else { sample.owned(if n % 3 == 1 { &me } else { &other }) };
+        sample.start(&*store).await?;
+    }
+    commit(&*store, settled.settle()).await?;
+    // Over, and claimed once more.
+    let recall = vec![(settled.run, entry("undo"))];
+    let mut by = Sample::new(20).owned(&other).start(&*store).await?;
+    commit(&*store, Transition { recall, ..by.append("third") }).await?;
+    let claim = Claim { worker: me.clone(), limit: 1, only: Some(settled.run) };
+    assert_eq!(store.claim(claim).await?.len(), 1);
+    let all = pages(&*store, &Filter::default(), 1_000).await?;
+    for owner in [&me, &other] {
+        let expected: Vec<RunRow> = all.iter().filter(|r| r.owner.as_ref() == Some(owner)).cloned().collect();
+        assert_eq!(expected.len(), 4);
+        let mine = Filter { owner: Some(owner.clone()), ..Filter::default() };
+        for limit in [2, 1_000] {
+            assert_eq!(pages(&*store, &mine, limit).await?, expected);
+        }
+        let over = Filter { status: vec![Status::Settled], ..mine.clone() };
+        assert_eq!(pages(&*store, &over, 9).await?.len(), usize::from(*owner == me));
+        let labels = vec![("owner".to_owned(), "nobody".to_owned())];
+        assert_eq!(pages(&*store, &Filter { labels, ..mine }, 9).await?, []);
+    }
     Ok(())
 }
 

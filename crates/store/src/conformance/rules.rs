@@ -69,6 +69,7 @@ rules! {
             a_run_that_a_transition_starts_can_be_claimed_at_once_or_at_its_wake
             a_run_started_under_the_key_of_another_makes_its_batch_invalid_and_writes_nothing
             a_recalled_run_can_be_claimed_though_it_is_over
+            a_recall_that_comes_before_its_run_settles_survives_the_settling
             a_run_that_settles_is_given_back
             any_append_resets_the_count_of_claims_without_progress
         }
@@ -120,6 +121,7 @@ rules! {
             pages_show_every_run_once_also_while_runs_are_added
             a_filter_by_status_pipeline_and_labels_holds
             a_filter_by_parent_holds
+            a_filter_by_owner_holds
             rebuilding_changes_nothing_that_was_right
         }
         changing {

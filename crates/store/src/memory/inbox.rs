@@ -36,15 +36,16 @@ impl State {
         }
     }
 
-    /// An entry for a run that may be over: then it can be claimed once more.
+    /// An entry for a run that may be over, or about to be: then it can be claimed once more.
     pub(super) fn recall(&mut self, run: RunId, entry: NewEntry, now: Timestamp) {
         let Some(no) = self.by_id.get(&run).copied() else { return };
         if !self.own(no).seen.contains(&entry.dedupe_id) {
-            self.take(no, entry, now);
+            let id = self.take(no, entry, now);
+            self.own(no).recalls.insert(id);
         }
     }
 
-    fn take(&mut self, no: RunNo, entry: NewEntry, now: Timestamp) {
+    fn take(&mut self, no: RunNo, entry: NewEntry, now: Timestamp) -> EntryId {
         self.last_entry += 1;
         let id = EntryId(self.last_entry);
         let NewEntry { dedupe_id, actor, message } = entry;
@@ -52,5 +53,6 @@ impl State {
         run.seen.insert(dedupe_id.clone());
         run.ready_at.get_or_insert(now);
         run.entries.insert(id, Entry { id, dedupe_id, actor, message, received_at: now });
+        id
     }
 }

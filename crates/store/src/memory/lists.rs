@@ -29,6 +29,10 @@ impl State {
                 && filter.pipeline.as_ref().is_none_or(|p| *p == run.pipeline)
                 && filter.labels.iter().all(|l| run.labels.contains(l))
                 && filter.level.shows(run.parent)
+                && filter
+                    .owner
+                    .as_ref()
+                    .is_none_or(|me| run.owner.is_some_and(|w| self.workers[&w].id == *me))
         };
         let numbers = self.numbered().rev().filter(|(no, _)| page.after.is_none_or(|after| *no < after.0));
         let shown = numbers.filter(|(_, run)| is_shown(run)).map(|(no, _)| self.row(no));

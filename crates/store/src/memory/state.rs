@@ -63,6 +63,8 @@ pub(super) struct Run {
     /// Counts only while nobody owns it.
     pub(super) ready_at: Option<Timestamp>,
     pub(super) entries: BTreeMap<EntryId, Entry>,
+    /// Those of them that it is to read though it is over.
+    pub(super) recalls: BTreeSet<EntryId>,
     pub(super) seen: HashSet<Name>,
     pub(super) logs: Logs,
     pub(super) progress: BTreeMap<StepId, Progress>,
@@ -84,14 +86,14 @@ impl Run {
         self.listing.status == Status::Settled
     }
 
-    /// Takes the lease away and fences whoever held it. What waits in the inbox makes the run ready again,
-    /// unless it is over.
+    /// Takes the lease away and fences whoever held it. What waits in the inbox makes the run ready again;
+    /// of one that is over, only what recalls it.
     pub(super) fn give_back(&mut self) {
         self.owner = None;
         self.epoch = self.epoch.next();
         self.claims = 0;
-        let waiting = self.entries.values().next().filter(|_| !self.is_settled());
-        self.ready_at = waiting.map(|e| e.received_at);
+        let counts = |e: &&Entry| !self.is_settled() || self.recalls.contains(&e.id);
+        self.ready_at = self.entries.values().find(counts).map(|e| e.received_at);
     }
 }
 

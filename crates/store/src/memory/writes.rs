@@ -4,7 +4,7 @@ use super::state::{Run, State};
 use crate::{
     Blob, LockChange, NewRun, Refused, Started, StoreError, StoreErrorKind, Transition, Wake, lock_grant,
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use towpath_model::{Epoch, Listing, Name, RunNo, Seq, Status, Timestamp};
 
 impl State {
@@ -45,6 +45,7 @@ impl State {
             wake_at,
             ready_at: (wake_at.is_none() && !is_over).then_some(now),
             entries: BTreeMap::new(),
+            recalls: BTreeSet::new(),
             seen: HashSet::new(),
             logs: Default::default(),
             progress: BTreeMap::new(),
@@ -82,6 +83,7 @@ impl State {
         }
         for id in t.consumed {
             run.entries.remove(&id);
+            run.recalls.remove(&id);
         }
         run.progress.extend(t.progress.into_iter().map(|p| (p.step.clone(), p)));
         let mut last_line = self.last_line;

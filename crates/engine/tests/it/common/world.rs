@@ -185,7 +185,7 @@ acts! {
     Local "test.local/v1" Observe Methods { observe: true, local: true, ..PLAIN };
     Asks "test.asks/v1" AskOperator Methods { compensate: true, ..PLAIN };
     Image "test.image/v1" Observe Methods { before: true, observe: true, compensate: true, ..PLAIN };
-    Rare "test.rare/v1" NoEffect PLAIN;
+    Rare "test.rare/v1" Idempotent Methods { compensate: true, ..PLAIN };
 }
 
 /// The kinds that engines of tests know; `Rare` is left out.
