@@ -28,10 +28,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         run.approve("approve", true, "it looks good").await?;
     }
     let report = engine.drive(Until::Parked, None).await?;
-    if report.parked > 0 {
-        println!("{}", run.explain().await?);
-    } else {
+    if report.settled > 0 {
         println!("{:?}", run.settled().await?);
+    } else {
+        println!("{}", run.explain().await?);
     }
     engine.shutdown().await?;
     Ok(())

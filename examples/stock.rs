@@ -28,9 +28,12 @@ fn release() -> Result<Pipeline<String>, PlanErrors> {
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let version = std::env::args().nth(1).unwrap_or_else(|| "v2".to_owned());
-    let engine = Engine::open("sqlite:stock.db").steps(stock::steps()).start().await?;
+    let engine = Engine::open("sqlite:stock.db").steps(stock::steps()).background(false).start().await?;
     let run = engine.run(release()?.with(params! { version: version })?, version.as_str()).await?;
+    // Until people are asked: a yes from before that is no yes.
+    engine.drive(Until::Parked, None).await?;
     run.approve("approve", true, "a fine day for it").await?;
+    engine.drive(Until::Settled, None).await?;
     let code = match run.settled().await? {
         Settled::Succeeded(live) => {
             println!("live: {live}");

@@ -35,7 +35,12 @@ use towpath_step::{Approved, Handle, Input, IntoInput, Output, Reads, Step, Step
 /// ```
 ///
 /// People answer with `towpath approve RUN STEP` and `towpath reject RUN STEP`, or through an engine. Each has one voice, and
-/// one no of somebody who may decide is enough for a no. Who may not decide is not heard; the step's log says so.
+/// one no of somebody who may decide is enough for a no. Who may not decide is not heard, and neither is an answer from before
+/// the step asked, since it is about something else; the step's log says so.
+///
+/// Who answers has a name of the form `kind:name`: `os-user:ann` is the user of the operating system that a command was
+/// called by, unless it was called with `--as`; a service that embeds the engine sends under the names it chooses, such as
+/// `user:ann`.
 ///
 /// It changes nothing, and there is nothing to undo. While it waits, the run needs no process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -61,11 +66,11 @@ pub struct Approval<T> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expired {
-    /// A no: the run unwinds.
+    /// The run rests, and an operator decides: nothing is undone by the passing of time alone. Tried again, it asks anew.
     #[default]
-    Reject,
-    /// The run rests, and an operator decides: nothing is undone by the passing of time alone.
     Ask,
+    /// A no: the run unwinds.
+    Reject,
     /// A yes, with the voices that there are. Silence is taken for consent; be sure that you want that.
     Approve,
 }
@@ -82,14 +87,19 @@ struct Answer {
 /// What has been heard so far: saved with each wait.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Heard {
-    /// When it is over; counted from the first entry.
+    /// When it is over; counted from when it began to ask.
     until: Option<Timestamp>,
+    /// When what is to be decided was shown: an answer from before that is about something else.
+    asked_at: Timestamp,
     /// Answers that came, also those that do not count: each had a wait.
     answers: u32,
     voices: Vec<Voice>,
     /// What is shown since the first preview was stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shown: Option<PlanPreview>,
+    /// Its time was over, and an operator was asked: whoever enters it next asks anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rested: bool,
 }
 
 impl<T: Output> Approval<T> {
@@ -130,7 +140,8 @@ impl<T: Output> Approval<T> {
         self
     }
 
-    /// These may decide, by the name under which they send: `user:ann`. Given more than once, all of them.
+    /// These may decide, by the name under which they send: `user:ann`. Given more than once, all of them. An empty list is
+    /// nobody, and the step fails for good.
     #[must_use]
     pub fn from<A: Into<String>>(mut self, actors: impl IntoIterator<Item = A>) -> Self {
         self.who.add(None, actors);
@@ -144,22 +155,23 @@ impl<T: Output> Approval<T> {
         self
     }
 
-    /// This one may not decide, whatever else is said: whoever started the run, or wrote the change.
+    /// This one may not decide, whatever else is said: whoever started the run, or wrote the change. By the name under which
+    /// they send: a text of another form than `kind:name` would exclude nobody, and the step fails for good.
     #[must_use]
     pub fn not_from(mut self, actor: impl IntoInput<String>) -> Self {
         self.not_from.push(actor.into_input());
         self
     }
 
-    /// How many have to say yes.
+    /// How many have to say yes: at least one.
     #[must_use]
     pub fn quorum(mut self, voices: u32) -> Self {
         self.quorum = voices;
         self
     }
 
-    /// How long there is to decide, from when the step begins. Then it is rejected, or what [`expired`](Self::expired)
-    /// says.
+    /// How long there is to decide, from when the step asks. Then it rests for an operator, or what
+    /// [`expired`](Self::expired) says.
     #[must_use]
     pub fn expires(mut self, time: impl IntoInput<Duration>) -> Self {
         self.expires = Some(time.into_input());
@@ -173,18 +185,27 @@ impl<T: Output> Approval<T> {
         self
     }
 
-    /// What has been heard by earlier entries; in the first one, what is shown is logged.
+    /// What has been heard by earlier entries. Who asks, for the first time or anew, shows what it is about.
     fn heard(&self, cx: &StepContext, shown: &Json) -> Result<Heard, StepError> {
-        if let Some(heard) = cx.last_checkpoint()? {
-            return Ok(heard);
+        let (answers, again) = match cx.last_checkpoint::<Heard>()? {
+            Some(heard) if !heard.rested => return Ok(heard),
+            // The last wait was over by its time, and is for ever.
+            Some(heard) => (heard.answers + 1, heard.shown),
+            None => (0, None),
+        };
+        match &again {
+            Some(preview) => cx.log(format_args!("to be approved by {}: {preview}", self.who)),
+            None => cx.log(format_args!("to be approved by {}: {}", self.who, shown.as_str())),
         }
-        cx.log(format_args!("to be approved by {}: {}", self.who, shown.as_str()));
         let limit = self.expires.as_ref().map(|time| cx.get(time)).transpose()?;
+        let asked_at = cx.now();
         Ok(Heard {
-            until: limit.map(|limit| cx.now().plus(limit)),
-            answers: 0,
+            until: limit.map(|limit| asked_at.plus(limit)),
+            asked_at,
+            answers,
             voices: Vec::new(),
-            shown: None,
+            shown: again,
+            rested: false,
         })
     }
 
@@ -202,7 +223,7 @@ impl<T: Output> Approval<T> {
     async fn hear(&self, cx: &StepContext, excluded: &[String], heard: &mut Heard) -> Result<(), StepError> {
         while heard.voices.len() < self.quorum as usize {
             cx.progress(0, format_args!("{} of {} have said yes", heard.voices.len(), self.quorum));
-            let Some(answer) = self.next(cx, heard).await? else { return self.time_over(heard) };
+            let Some(answer) = self.next(cx, heard).await? else { return self.time_over(cx, heard).await };
             heard.answers += 1;
             if let Some(why) = self.deaf_to(excluded, heard, &answer) {
                 cx.log(format_args!("the answer of {} does not count: {} {why}", answer.by, answer.by));
@@ -238,19 +259,21 @@ impl<T: Output> Approval<T> {
             ));
             if heard.voices.len() < self.quorum as usize {
                 // Silence was taken for a yes, and there is no time left to ask again.
-                return Err(StepError::needs_operator(
-                    "what was shown is not true any more, and the time is over",
-                ));
+                let why = "what was shown is not true any more, and the time is over";
+                return Err(rest(cx, heard, why.to_owned()).await);
             }
             heard.voices.clear();
             heard.shown = Some(now);
+            heard.asked_at = cx.now();
         }
     }
 
     /// Why somebody's answer does not count.
     fn deaf_to(&self, excluded: &[String], heard: &Heard, answer: &Answer) -> Option<&'static str> {
         let by = answer.by.as_str();
-        if excluded.iter().any(|actor| actor == by) {
+        if answer.at < heard.asked_at {
+            Some("answered before this was shown")
+        } else if excluded.iter().any(|actor| actor == by) {
             Some("may not decide about this one")
         } else if !self.who.includes(by) {
             Some("is not among those who may decide")
@@ -261,7 +284,7 @@ impl<T: Output> Approval<T> {
         }
     }
 
-    fn time_over(&self, heard: &Heard) -> Result<(), StepError> {
+    async fn time_over(&self, cx: &StepContext, heard: &mut Heard) -> Result<(), StepError> {
         let said = format!(
             "{} of {} had said yes when the time to decide was over",
             heard.voices.len(),
@@ -270,8 +293,34 @@ impl<T: Output> Approval<T> {
         match self.expired {
             Expired::Approve => Ok(()),
             Expired::Reject => Err(StepError::rejected(said)),
-            Expired::Ask => Err(StepError::needs_operator(said)),
+            Expired::Ask => Err(rest(cx, heard, said).await),
         }
+    }
+
+    /// Fails for good when nobody could decide, or anybody by mistake.
+    fn check(&self, excluded: &[String]) -> Result<(), StepError> {
+        if self.quorum == 0 {
+            return Err(StepError::permanent(
+                "a quorum of 0 approves by itself: at least one has to say yes",
+            ));
+        }
+        self.who.check(excluded)?;
+        match self.who.at_most(excluded) {
+            Some(voices) if voices < self.quorum as usize => Err(StepError::permanent(format!(
+                "{} have to say yes, and there are not as many who may: {}",
+                self.quorum, self.who
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Has an operator decide what becomes of it. Whoever enters it then asks anew.
+async fn rest(cx: &StepContext, heard: &mut Heard, why: String) -> StepError {
+    heard.rested = true;
+    match cx.checkpoint(&*heard).await {
+        Ok(()) => StepError::needs_operator(why),
+        Err(error) => error,
     }
 }
 
@@ -304,12 +353,7 @@ impl<T: Output> Step for Approval<T> {
         };
         let excluded: Vec<String> =
             self.not_from.iter().map(|actor| cx.get(actor)).collect::<Result<_, _>>()?;
-        if self.who.at_most(&excluded).is_some_and(|voices| voices < self.quorum as usize) {
-            return Err(StepError::permanent(format!(
-                "{} have to say yes, and there are not as many who may: {}",
-                self.quorum, self.who
-            )));
-        }
+        self.check(&excluded)?;
         let mut heard = self.heard(cx, &shown)?;
         let digest = if self.preview {
             let first =

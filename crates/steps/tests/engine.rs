@@ -31,12 +31,16 @@ fn text(file: &Path) -> String {
 
 mod people {
     use super::*;
+    use std::sync::Arc;
+    use towpath_engine::Until;
     use towpath_model::{Actor, Digest, Name};
     use towpath_step::{
         Approved,
         model::{Json, Message, NewEntry, StepId},
     };
-    use towpath_steps::{Approval, Expired, Notify, Wait};
+    use towpath_steps::{Approval, Notify, Wait};
+    use towpath_store::MemoryStore;
+    use towpath_testkit::VirtualClock;
 
     /// Sends decisions as somebody, as the command does from another process.
     async fn decide<T: Output>(run: &Run<T>, answers: &[(&str, bool)]) {
@@ -49,6 +53,15 @@ mod people {
                 message: Json::of(&message).unwrap(),
             };
             run.engine().store().put_entry(run.id(), entry).await.unwrap();
+        }
+    }
+
+    /// Returns when the step has shown what it asks about: an answer from before that does not count.
+    async fn asked<T: Output>(run: &Run<T>) {
+        let (no, step) = (run.row().await.unwrap().no, StepId::new("ok").unwrap());
+        let mut look = tokio::time::interval(Duration::from_millis(5));
+        while run.engine().store().logs(no, &step, 0, 1).await.unwrap().is_empty() {
+            look.tick().await;
         }
     }
 
@@ -72,6 +85,7 @@ mod people {
         let ok = p.step("ok", approval);
         let run = start(&engine, p.output(&ok).build().unwrap()).await;
         run.signal("version", "v2").await.unwrap();
+        asked(&run).await;
         let answers = ["user:ann", "user:mallory", "user:ann", "user:bob"].map(|by| (by, true));
         decide(&run, &answers).await;
         let approved = run.settled().await.unwrap().succeeded().unwrap();
@@ -87,6 +101,7 @@ mod people {
     async fn a_no_fails_the_run_and_says_whose_it_was() {
         let engine = engine().await;
         let run = start(&engine, gated(Approval::of_value("v2".to_owned()).quorum(3))).await;
+        asked(&run).await;
         decide(&run, &[("user:ann", true), ("user:bob", false)]).await;
         match run.settled().await.unwrap() {
             Settled::Failed(why) => assert!(format!("{why:?}").contains("user:bob said no"), "{why:?}"),
@@ -96,15 +111,44 @@ mod people {
     }
 
     #[tokio::test]
-    async fn nobody_in_time_rests_when_that_was_asked_for() {
-        let engine = engine().await;
-        let approval =
-            Approval::of_value("v2".to_owned()).expires(Duration::from_millis(50)).expired(Expired::Ask);
-        let run = start(&engine, gated(approval)).await;
-        match run.settled().await.unwrap() {
-            Settled::Stuck(why) => assert!(why.to_string().contains("0 of 1 had said yes"), "{why}"),
-            other => panic!("{other:?}"),
+    async fn a_yes_from_before_it_was_asked_is_no_yes() {
+        let engine = Engine::open("memory:").steps(towpath_steps::steps()).background(false);
+        let engine = engine.start().await.unwrap();
+        let run = start(&engine, gated(Approval::of_value("v2".to_owned()))).await;
+        run.approve("ok", true, "whatever it is").await.unwrap();
+        let report = engine.drive(Until::Parked, None).await.unwrap();
+        assert_eq!(report.parked, 1, "it waits on");
+        run.approve("ok", true, "now that I have seen it").await.unwrap();
+        engine.drive(Until::Parked, None).await.unwrap();
+        let approved = run.settled().await.unwrap().succeeded().unwrap();
+        assert_eq!(approved.by[0].comment, "now that I have seen it");
+        engine.shutdown().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_in_time_rests_and_tried_again_it_asks_anew() {
+        let clock = Arc::new(VirtualClock::new());
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let engine = Engine::builder(store).clock(clock).steps(towpath_steps::steps()).start().await.unwrap();
+        let hour = Duration::from_secs(3_600);
+        let p = Pipeline::new("gated");
+        let done = p.step("done", Wait::time(Duration::from_millis(1)));
+        let ok = p.step("ok", Approval::of_value("v2".to_owned()).expires(hour)).after(&done);
+        let run = start(&engine, p.output(&ok).build().unwrap()).await;
+        for _ in 0..2 {
+            let since = tokio::time::Instant::now();
+            match run.settled().await.unwrap() {
+                Settled::Stuck(why) => assert!(why.to_string().contains("0 of 1 had said yes"), "{why}"),
+                other => panic!("{other:?}"),
+            }
+            assert!(since.elapsed() >= hour, "it had its time: {:?}", since.elapsed());
+            let step = Some(StepId::new("ok").unwrap());
+            run.verb(Verb::Retry { step, new_key: false, from_scratch: false }, "again").await.unwrap();
         }
+        tokio::time::timeout(hour / 2, std::future::pending::<()>()).await.unwrap_err();
+        run.approve("ok", true, "at last").await.unwrap();
+        let approved = run.settled().await.unwrap().succeeded().unwrap();
+        assert_eq!(approved.by[0].comment, "at last");
         engine.shutdown().await.unwrap();
     }
 }

@@ -14,6 +14,12 @@ fn said(cx: TestContext, by: &str, approve: bool, comment: &str) -> TestContext 
     cx.with_signal("approval", &json!({"approve": approve, "by": by, "comment": comment, "at": at}))
 }
 
+/// The same, from before anything was shown.
+fn said_before(cx: TestContext, by: &str, approve: bool) -> TestContext {
+    let at = Timestamp::from_micros(1_893_455_999_999_999);
+    cx.with_signal("approval", &json!({"approve": approve, "by": by, "comment": "", "at": at}))
+}
+
 fn yes(cx: TestContext, by: &str) -> TestContext {
     said(cx, by, true, "")
 }
@@ -85,14 +91,74 @@ async fn who_is_excluded_is_not_heard() {
 }
 
 #[tokio::test]
+async fn what_lets_nobody_or_anybody_decide_by_mistake_fails_for_good() {
+    for (approval, words) in [
+        (asked().from(Vec::<String>::new()), "the list of those who may decide is empty"),
+        (asked().from_team("sre", Vec::<String>::new()), "the list of those who may decide is empty"),
+        (asked().quorum(0), "a quorum of 0 approves by itself"),
+        (
+            asked().not_from("ann"),
+            "\"ann\" is not the name of anybody who can decide: names have the form kind:name",
+        ),
+        (asked().from(["user:ann", "bob"]), "\"bob\" is not the name"),
+        (asked().from_team("sre", ["user:"]), "\"user:\" is not the name"),
+        (asked().not_from(":ann"), "\":ann\" is not the name"),
+    ] {
+        let stored = serde_json::to_string(&approval).unwrap();
+        let error = decide(approval, &yes(cx(), "user:mallory")).await.unwrap_err();
+        assert_eq!(error.kind(), FailureKind::Permanent, "{stored}");
+        assert!(error.to_string().contains(words), "{error}");
+        // As a plan brings it.
+        let read: Approval<String> = serde_json::from_str(&stored).unwrap();
+        assert!(decide(read, &yes(cx(), "user:mallory")).await.unwrap_err().to_string().contains(words));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_from_before_it_was_shown_does_not_count() {
+    let early = said_before(said_before(cx(), "user:ann", true), "user:bob", false);
+    let cx = yes(early, "user:ann");
+    let approved = decide(asked(), &cx).await.unwrap();
+    assert_eq!(approved.at, Timestamp::from_micros(1_893_456_000_000_007));
+    let logs = cx.recorded().logs;
+    assert_eq!(
+        logs[1..],
+        ["user:ann", "user:bob"]
+            .map(|by| format!("the answer of {by} does not count: {by} answered before this was shown"))
+    );
+}
+
+#[tokio::test]
+async fn what_rested_and_is_tried_again_asks_anew() {
+    let first = yes(cx(), "user:ann");
+    let approval = || asked().quorum(2).expires(HOUR);
+    assert_eq!(decide(approval(), &first).await.unwrap_err().kind(), FailureKind::NeedsOperator);
+    let recorded = first.recorded();
+    let rested = recorded.checkpoints.last().unwrap();
+    let again = StepContext::for_test().with_attempt(2).with_checkpoint(rested);
+    let again = yes(yes(said_before(again, "user:eve", true), "user:bob"), "user:ann");
+    let approved = decide(approval(), &again).await.unwrap();
+    let by: Vec<_> = approved.by.iter().map(|voice| voice.who.as_str()).collect();
+    assert_eq!(by, ["user:bob", "user:ann"], "nobody's yes outlives its time");
+    let waits = again.recorded().waits;
+    assert!(waits.iter().all(|wait| !recorded.waits.contains(wait)), "{waits:?} are waits of their own");
+    assert!(again.recorded().logs[0].starts_with("to be approved by anybody"), "it is shown again");
+    // Its time is counted anew, too.
+    let late = StepContext::for_test().with_attempt(2).with_checkpoint(rested);
+    let since = late.now();
+    decide(approval(), &late).await.unwrap_err();
+    assert_eq!(late.now().since(since), HOUR);
+}
+
+#[tokio::test]
 async fn time_that_is_over_becomes_what_was_said() {
     let over = |expired: Option<Expired>| {
         let approval = asked().quorum(2).expires(HOUR);
         expired.map_or(approval.clone(), |expired| approval.expired(expired))
     };
     for (expired, kind) in [
-        (None, Some(FailureKind::Rejected)),
-        (Some(Expired::Ask), Some(FailureKind::NeedsOperator)),
+        (None, Some(FailureKind::NeedsOperator)),
+        (Some(Expired::Reject), Some(FailureKind::Rejected)),
         (Some(Expired::Approve), None),
     ] {
         let cx = yes(cx(), "user:ann");
@@ -129,7 +195,7 @@ async fn entered_again_it_keeps_its_voices_and_its_end() {
 #[test]
 fn an_approval_is_stored_alike_whatever_its_type_is() {
     let typed = serde_json::to_string(&Approval::of_value(7u32).from(["user:ann"])).unwrap();
-    assert_eq!(typed, r#"{"value":{"value":7},"who":{"actors":["user:ann"]},"quorum":1,"expired":"reject"}"#);
+    assert_eq!(typed, r#"{"value":{"value":7},"who":{"actors":["user:ann"]},"quorum":1,"expired":"ask"}"#);
     let known = towpath_steps::steps();
     known.decode("towpath.approval/v1", &Json::parse(&typed).unwrap()).unwrap();
 }

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU8, Ordering::SeqCst},
     time::Duration,
 };
-use towpath_engine::{Engine, Run, Settled};
+use towpath_engine::{Engine, Run, Settled, Until};
 use towpath_model::{Actor, Change, Json, Message, Name, NewEntry, StepId};
 use towpath_step::{Approved, Environment, Pipeline, StepContext, StepError, step, steps};
 use towpath_steps::Approval;
@@ -55,22 +55,27 @@ async fn logged(run: &Run<String>) -> Vec<String> {
     lines.into_iter().map(|line| line.text).collect()
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_was_shown_and_has_moved_since_is_asked_about_again() {
     let steps = towpath_steps::steps().and(steps![shift]);
-    let engine = Engine::open("memory:").steps(steps).park_after(Duration::ZERO).start().await.unwrap();
+    let engine = Engine::open("memory:").steps(steps).background(false);
+    let engine = engine.park_after(Duration::ZERO).start().await.unwrap();
     let run = engine.run(gated().with(towpath::params! { release: "v2" }).unwrap(), "once").await.unwrap();
-    let until_it_says = async |part: &str| {
-        while !logged(&run).await.iter().any(|line| line.contains(part)) {
-            tokio::time::timeout(Duration::from_millis(5), std::future::pending::<()>()).await.ok();
-        }
+    let says = async |part: &str| {
+        engine.drive(Until::Parked, None).await.unwrap();
+        let logged = logged(&run).await;
+        assert!(logged.iter().any(|line| line.contains(part)), "{logged:#?}");
     };
-    until_it_says("to be approved by anybody").await;
+    says("to be approved by anybody").await;
     WEIGHT.store(25, SeqCst);
     yes(&run, "user:ann").await;
-    until_it_says("what was shown is not true any more").await;
+    // When the second yes comes, the second preview has not been shown to anybody.
+    yes(&run, "user:mallory").await;
+    says("what was shown is not true any more").await;
+    says("the answer of user:mallory does not count: user:mallory answered before this was shown").await;
     assert_eq!(WEIGHT.load(SeqCst), 25, "nothing has happened");
     yes(&run, "user:bob").await;
+    engine.drive(Until::Parked, None).await.unwrap();
     assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("v2 by user:bob".to_owned()));
     assert_eq!(WEIGHT.load(SeqCst), 50);
     engine.shutdown().await.unwrap();

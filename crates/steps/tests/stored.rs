@@ -48,7 +48,7 @@ fn plan() -> PlanRecord {
         .not_from(&name)
         .quorum(2)
         .expires(MINUTE)
-        .expired(Expired::Ask);
+        .expired(Expired::Reject);
     p.step("approval-full", full);
 
     p.step("wait-time", Wait::time(MINUTE));
