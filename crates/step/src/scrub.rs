@@ -37,15 +37,18 @@ impl Scrubber {
         self.forms.is_empty()
     }
 
-    /// Looks for this value as well.
+    /// Looks for this value as well, and for it without the white space around it: whoever uses what a file holds leaves
+    /// the newline at its end out.
     pub fn add(&mut self, secret: &SecretValue) {
-        let value = secret.expose();
-        if value.len() < Self::BYTES_MIN {
-            return;
-        }
-        for form in forms(value) {
-            if !self.forms.iter().any(|(known, _)| *known == form) {
-                self.forms.push((form, secret.name().to_owned()));
+        let whole = secret.expose();
+        for value in [whole, whole.trim()] {
+            if value.len() < Self::BYTES_MIN {
+                continue;
+            }
+            for form in forms(value) {
+                if !self.forms.iter().any(|(known, _)| *known == form) {
+                    self.forms.push((form, secret.name().to_owned()));
+                }
             }
         }
     }
@@ -208,6 +211,16 @@ mod tests {
     #[test]
     fn a_value_that_overlaps_itself_leaves_no_end() {
         assert_eq!(scrubber("abababab").scrub("xabababababy"), "x[secret token]y");
+    }
+
+    #[test]
+    fn a_value_is_found_without_the_newline_at_its_end() {
+        for value in ["hunter2-hunter2\n", " hunter2-hunter2\r\n"] {
+            let scrubber = scrubber(value);
+            assert_eq!(scrubber.scrub("Bearer hunter2-hunter2"), "Bearer [secret token]");
+            assert_eq!(scrubber.scrub(&base64(b"hunter2-hunter2", STANDARD)), "[secret token]");
+        }
+        assert_eq!(scrubber("short\n\n\n\n").scrub("short"), "short");
     }
 
     #[test]

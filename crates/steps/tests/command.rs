@@ -89,8 +89,13 @@ async fn an_empty_environment_holds_what_it_is_given() {
 
 #[tokio::test]
 async fn exit_codes_are_classified() {
-    let codes =
-        ExitCodes { ok: [0, 3].into(), transient: [75].into(), rejected: [4].into(), unknown: [5].into() };
+    let codes = ExitCodes {
+        ok: [0, 3].into(),
+        transient: [75].into(),
+        rejected: [4].into(),
+        unknown: [5].into(),
+        ..ExitCodes::default()
+    };
     for (code, kind) in [
         (3, None),
         (75, Some(FailureKind::Transient)),
@@ -131,13 +136,34 @@ async fn what_cannot_begin_says_why() {
         (Command::new(""), "the command has no program"),
         (Command::new(["printf", "a\0b"]), "argument 1 of the command holds a zero byte"),
         (Command::new("true").env("A=B", "x"), "\"A=B\" cannot be the name of a variable"),
-        (Command::shell("kill -9 $$"), "the command was ended by the signal 9"),
     ] {
         let failure = command.run(&cx()).await.unwrap_err().to_failure();
         assert_eq!(failure.kind, FailureKind::Permanent, "{failure}");
         let (said, wanted) = (failure.to_string(), words.rsplit(": exec: ").next().unwrap());
         assert!(said.contains(wanted), "{said:?} does not say {wanted:?}");
     }
+}
+
+#[tokio::test]
+async fn a_program_that_a_signal_ended_is_in_doubt_unless_its_code_is_named() {
+    let killed = || Command::shell("kill -9 $$");
+    let failure = killed().run(&cx()).await.unwrap_err().to_failure();
+    assert_eq!(
+        (failure.kind, failure.message.as_str()),
+        (FailureKind::Unknown, "the command was ended by the signal 9")
+    );
+    let by_itself = Command::shell("exit 143").run(&cx()).await.unwrap_err();
+    assert_eq!(by_itself.kind(), FailureKind::Unknown, "a shell tells so of what it ran");
+    let named = [
+        (ExitCodes { permanent: [137].into(), ..ExitCodes::default() }, FailureKind::Permanent),
+        (ExitCodes { transient: [137].into(), ..ExitCodes::default() }, FailureKind::Transient),
+        (ExitCodes { rejected: [137].into(), ..ExitCodes::default() }, FailureKind::Rejected),
+    ];
+    for (codes, kind) in named {
+        assert_eq!(killed().exit_codes(codes).run(&cx()).await.unwrap_err().kind(), kind);
+    }
+    let outside = Command::shell("exit 193").run(&cx()).await.unwrap_err();
+    assert_eq!(outside.kind(), FailureKind::Permanent, "there is no signal 65");
 }
 
 #[tokio::test]

@@ -224,7 +224,7 @@ mod calls {
             (408, Unknown, Transient),
             (429, Transient, Transient),
             (500, Unknown, Transient),
-            (503, Transient, Transient),
+            (503, Unknown, Transient),
             (504, Unknown, Transient),
         ] {
             let server = always(answer(status)).await;
@@ -303,6 +303,31 @@ mod calls {
         let server = always(answer(200).set_body_string(format!("[{}]", "1,".repeat(1_000)))).await;
         let reply = HttpCall::new(HttpRequest::get(server.uri())).body_limit(10).run(&cx()).await.unwrap();
         assert_eq!((reply.body.read::<String>().unwrap().as_str(), reply.left_out), ("[1,1,1,1,1", 1_992));
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_ends_with_a_newline_does_not_come_back() {
+        let server = always(answer(200).set_body_json(json!({"you": "hunter2-hunter2"}))).await;
+        let call = HttpCall::new(HttpRequest::post(server.uri()).bearer(SecretRef::named("token")));
+        let reply = call.run(&cx().with_secret("token", "hunter2-hunter2\n")).await.unwrap();
+        assert_eq!(reply.body.as_str(), r#"{"you":"[secret token]"}"#);
+    }
+
+    #[tokio::test]
+    async fn an_address_is_undone_at_its_own_place_or_not_at_all() {
+        let server = always(answer(200)).await;
+        let url = format!("{}/orders/{{output/body/id}}", server.uri());
+        let call = HttpCall::new(HttpRequest::post(server.uri())).undo(HttpRequest::delete(url));
+        for id in ["", ".", ".."] {
+            let output: HttpReply = serde_json::from_value(
+                json!({"status": 200, "headers": {}, "body": {"id": id}, "left_out": 0}),
+            )
+            .unwrap();
+            let undo = Undo { before: None, output: Some(output), checkpoint: None, ended: UndoEnded::Done };
+            let error = call.compensate(&cx(), undo).await.unwrap_err();
+            assert_eq!(error.kind(), FailureKind::NeedsOperator, "{id:?}: {error}");
+        }
+        assert!(server.received_requests().await.unwrap().is_empty(), "nothing else is deleted");
     }
 
     #[tokio::test]

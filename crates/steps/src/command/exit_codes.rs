@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What the exit codes of a command mean; those that are nowhere are permanent failures.
+/// What the exit codes of a command mean. Those that are nowhere are permanent failures; but 129 to 192 say that a signal
+/// ended it, so that it is not known what it did.
 ///
 /// By default 0 is success, and 75 (`EX_TEMPFAIL` of sysexits(3)) may pass.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct ExitCodes {
     pub rejected: BTreeSet<i32>,
     /// It is not known whether it took effect.
     pub unknown: BTreeSet<i32>,
+    /// It fails for good: only for codes that say something else by themselves, those of signals.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub permanent: BTreeSet<i32>,
 }
 
 impl Default for ExitCodes {
@@ -26,6 +30,7 @@ impl Default for ExitCodes {
             transient: BTreeSet::from([75]),
             rejected: BTreeSet::new(),
             unknown: BTreeSet::new(),
+            permanent: BTreeSet::new(),
         }
     }
 }

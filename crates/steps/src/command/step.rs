@@ -9,6 +9,9 @@ use towpath_step::{Declared, Observed, Reads, Step, StepContext, StepError, Undo
 /// Most bytes that fit into one variable, by a wide margin: Linux takes 128 KiB.
 const VARIABLE_BYTES: usize = 64 << 10;
 
+/// Exit codes of a shell whose command was ended by a signal: 128 and the signal's number.
+const SIGNALS: std::ops::RangeInclusive<i32> = 129..=192;
+
 /// Which method runs a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -130,6 +133,10 @@ impl Command {
             Ended::Code(code) if self.exit_codes.transient.contains(&code) => StepError::transient,
             Ended::Code(code) if self.exit_codes.rejected.contains(&code) => StepError::rejected,
             Ended::Code(code) if self.exit_codes.unknown.contains(&code) => StepError::unknown,
+            // Somebody ended it where it stood: nobody knows what it had done.
+            Ended::Code(code) if SIGNALS.contains(&code) && !self.exit_codes.permanent.contains(&code) => {
+                StepError::unknown
+            }
             Ended::Code(_) => StepError::permanent,
             Ended::TimedOut | Ended::Stopped => StepError::unknown,
         };
@@ -138,7 +145,9 @@ impl Command {
 
     fn failure(&self, program: &str, class: fn(String) -> StepError, ran: Ran) -> StepError {
         let (what, code) = match ran.ended {
-            Ended::Code(code @ 129..=192) => (format!("was ended by the signal {}", code - 128), Some(code)),
+            Ended::Code(code) if SIGNALS.contains(&code) => {
+                (format!("was ended by the signal {}", code - 128), Some(code))
+            }
             Ended::Code(code) => (format!("ended with the exit code {code}"), Some(code)),
             Ended::TimedOut => {
                 let limit = Duration::from_millis(self.timeout_ms.unwrap_or_default());

@@ -20,12 +20,15 @@ pub(crate) enum Meaning {
 }
 
 impl Meaning {
-    /// The class of a status: see the table in the book. `repeatable`: whether sending it twice does no harm.
-    pub(crate) fn of(status: u16, repeatable: bool) -> Self {
-        match status {
+    /// The class of an answer: see the table in the book. `repeatable`: whether sending it twice does no harm.
+    pub(crate) fn of(response: &Response, repeatable: bool) -> Self {
+        match response.status {
             200..=299 => Meaning::Ok,
-            // Too early, too many requests, unavailable: refused by their definition.
-            425 | 429 | 503 => Meaning::Transient,
+            // Too early, too many requests: refused by their definition.
+            425 | 429 => Meaning::Transient,
+            // Said by a server that asks to be asked later; or by something between whose server is gone, with what was
+            // sent in it.
+            503 if response.header("retry-after").is_some() => Meaning::Transient,
             408 | 500..=599 if repeatable => Meaning::Transient,
             408 | 500..=599 => Meaning::Unknown,
             _ => Meaning::Permanent,
@@ -89,10 +92,16 @@ pub(super) fn has(body: &Json, pointer: &str, wanted: &Json) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Meaning::{self, *};
+    use super::{
+        Meaning::{self, *},
+        Response,
+    };
 
     #[test]
     fn statuses_are_classed_by_what_they_say_of_the_effect() {
+        let of = |status, headers: &[(String, String)], repeatable| {
+            Meaning::of(&Response { status, headers: headers.to_vec(), ..Response::default() }, repeatable)
+        };
         for (status, once, repeatable) in [
             (204, Ok, Ok),
             (302, Permanent, Permanent),
@@ -102,14 +111,12 @@ mod tests {
             (429, Transient, Transient),
             (500, Unknown, Transient),
             (502, Unknown, Transient),
-            (503, Transient, Transient),
+            (503, Unknown, Transient),
             (504, Unknown, Transient),
         ] {
-            assert_eq!(
-                (Meaning::of(status, false), Meaning::of(status, true)),
-                (once, repeatable),
-                "{status}"
-            );
+            assert_eq!((of(status, &[], false), of(status, &[], true)), (once, repeatable), "{status}");
         }
+        let later = [("retry-after".to_owned(), "5".to_owned())];
+        assert_eq!((of(503, &later, false), of(500, &later, false)), (Transient, Unknown));
     }
 }

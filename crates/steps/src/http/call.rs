@@ -231,7 +231,7 @@ impl Step for HttpCall {
         request.headers.push((self.key_header.clone(), key.to_string()));
         let response = send(cx, request).await?;
         let repeatable = matches!(self.in_doubt, InDoubt::NoEffect | InDoubt::Idempotent);
-        match Meaning::of(response.status, repeatable) {
+        match Meaning::of(&response, repeatable) {
             Meaning::Ok => Ok(self.reply(&response, &scrubber)),
             _ if self.also_ok.contains(&response.status) => Ok(self.reply(&response, &scrubber)),
             meaning => Err(failed(cx, self.request.method(), meaning, &response, &scrubber)),
@@ -259,7 +259,7 @@ impl Step for HttpCall {
         ready.headers.push((self.key_header.clone(), cx.key("call")?.to_string()));
         let response = send(cx, ready).await?;
         // Undoing is repeatable by contract.
-        match Meaning::of(response.status, true) {
+        match Meaning::of(&response, true) {
             Meaning::Ok => Ok(()),
             _ if [404, 410].contains(&response.status) => Ok(()),
             meaning => Err(failed(cx, request.method(), meaning, &response, &scrubber)),

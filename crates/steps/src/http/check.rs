@@ -11,7 +11,7 @@ use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
-use towpath_model::{InDoubt, Json, Timestamp};
+use towpath_model::{Attempt, InDoubt, Json, Timestamp};
 use towpath_step::{Input, IntoInput, Output, Reads, SecretRef, Step, StepContext, StepError};
 
 /// Most tries of one check: below what a step may wait.
@@ -75,6 +75,8 @@ pub struct Checked {
 /// What is saved between two tries.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Tried {
+    /// Which attempt began to count its time.
+    attempt: Attempt,
     until: Timestamp,
     tries: u32,
     /// Successes without a failure between them.
@@ -254,9 +256,18 @@ impl Step for HttpCheck {
                 "{limit:?} has more than {TRIES} tries in it when there is one every {every:?}: ask less often"
             )));
         }
-        let fresh = || Tried { until: cx.now().plus(limit), tries: 0, good: 0 };
-        let mut tried =
-            cx.last_checkpoint::<Tried>()?.filter(|_| self.until_ms.is_some()).unwrap_or_else(fresh);
+        let is_over = |tried: &Tried| cx.now().plus(every) > tried.until;
+        let mut tried = match cx.last_checkpoint::<Tried>()? {
+            // A later attempt goes on where one was cut off; after the time it has its own.
+            Some(tried) if tried.attempt == cx.attempt() || !is_over(&tried) => tried,
+            earlier => Tried {
+                attempt: cx.attempt(),
+                until: cx.now().plus(limit),
+                // Names of waits are counted on: those of an earlier attempt are over.
+                tries: earlier.map_or(0, |tried| tried.tries),
+                good: 0,
+            },
+        };
         loop {
             tried.tries += 1;
             let bad = match self.ask(cx).await? {
@@ -273,7 +284,7 @@ impl Step for HttpCheck {
                     Some(why)
                 }
             };
-            let over = cx.now().plus(every) > tried.until;
+            let over = is_over(&tried);
             match (bad, self.until_ms) {
                 (Some(why), None) => return Err(why),
                 (bad, Some(_)) if over => {

@@ -2,6 +2,7 @@
 
 use super::transport::Request;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use towpath_model::{InDoubt, Json};
 use towpath_step::{Handle, Input, IntoInput, Output, Reads, Scrubber, SecretRef, StepContext, StepError};
@@ -208,7 +209,7 @@ impl HttpRequest {
             }
         };
         let url = match &self.url {
-            Word::Text(url) => filled(&cx.get(url)?, fill)?,
+            Word::Text(url) => cx.get(&filled_in(url, fill)?)?,
             secret => secret.get(cx, &mut scrubber).await?,
         };
         let Limits { timeout, body_bytes } = limits;
@@ -255,7 +256,26 @@ fn object(
     Ok(serde_json::Value::Object(object).to_string())
 }
 
-/// An address with what stands in braces filled in. What nobody knows stays: the address is refused as none then.
+/// An address with what stands in braces filled in, where its author wrote them: not in what comes from steps and parameters.
+fn filled_in(
+    url: &Input<String>,
+    fill: impl Fn(&str) -> Result<Option<String>, StepError>,
+) -> Result<Input<String>, StepError> {
+    let odd = |e| StepError::permanent("the address cannot be read").because(e);
+    if let Some(url) = url.as_value() {
+        return Ok(Input::value(filled(url, &fill)?));
+    }
+    let mut stored = serde_json::to_value(url).map_err(odd)?;
+    let parts = stored.get_mut("text").and_then(Value::as_array_mut);
+    for part in parts.into_iter().flatten() {
+        if let Some(Value::String(text)) = part.get_mut("value") {
+            *text = filled(text, &fill)?;
+        }
+    }
+    serde_json::from_value(stored).map_err(odd)
+}
+
+/// A text with what stands in braces filled in. What nobody knows stays: the address is refused as none then.
 fn filled(url: &str, fill: impl Fn(&str) -> Result<Option<String>, StepError>) -> Result<String, StepError> {
     let (mut whole, mut rest) = (String::new(), url);
     while let Some((before, name, after)) = rest
@@ -264,6 +284,13 @@ fn filled(url: &str, fill: impl Fn(&str) -> Result<Option<String>, StepError>) -
     {
         whole.push_str(before);
         match fill(name)? {
+            // These would lead to another place than the author's: RFC 3986, 5.2.4.
+            Some(value) if matches!(value.as_str(), "" | "." | "..") => {
+                return Err(StepError::needs_operator(format!(
+                    "{{{name}}} in the address stands for {value:?}, which would lead to another address: look whether it \
+                     took effect, and go on by hand"
+                )));
+            }
             Some(value) => whole.push_str(&percent_encoded(&value)),
             None => {
                 return Err(StepError::permanent(format!(
@@ -296,5 +323,14 @@ mod tests {
         assert_eq!(filled("https://x/{key}/y", fill).unwrap(), "https://x/a%2Fb%20c/y");
         assert_eq!(filled("https://x/y", fill).unwrap(), "https://x/y");
         assert!(filled("https://x/{what}", fill).unwrap_err().to_string().contains("{what} in the address"));
+    }
+
+    #[test]
+    fn a_value_that_leads_elsewhere_is_refused() {
+        for value in ["", ".", ".."] {
+            let error = filled("https://x/orders/{id}", |_| Ok(Some(value.to_owned()))).unwrap_err();
+            assert_eq!(error.kind(), towpath_model::FailureKind::NeedsOperator, "{value:?}");
+        }
+        assert_eq!(filled("https://x/{id}", |_| Ok(Some("...".to_owned()))).unwrap(), "https://x/...");
     }
 }

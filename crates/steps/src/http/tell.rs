@@ -17,7 +17,7 @@ pub(crate) async fn tell(cx: &StepContext, request: &HttpRequest, text: &str) ->
     let (mut ready, scrubber) = request.saying("text", text).ready(cx, LIMITS, |_| Ok(None)).await?;
     ready.headers.push((KEY_HEADER.to_owned(), key));
     let response = send(cx, ready).await?;
-    match Meaning::of(response.status, true) {
+    match Meaning::of(&response, true) {
         Meaning::Ok => Ok(()),
         meaning => Err(failed(cx, request.method(), meaning, &response, &scrubber)),
     }

@@ -118,7 +118,9 @@ fn undo(script: &Script<'_>, step: &StepRecord, name: &str) -> Option<String> {
         _ => String::new(),
     };
     let id = shell_word(step.id.as_str());
-    Some(format!("undo_{name}() {{\n{asks}  say {id} 'is undone'\n  (\n{inside}    {argv}\n  )\n}}\n"))
+    Some(format!(
+        "undo_{name}() {{\n{asks}  say {id} 'is undone'\n  (\n{inside}    {argv} </dev/null\n  )\n}}\n"
+    ))
 }
 
 /// A command: its output in variables, and its exit code judged.
@@ -133,7 +135,7 @@ fn command(script: &Script<'_>, step: &StepRecord, name: &str, can_undo: bool) -
     let limit = limit.map(|ms| format!("timeout {}.{:03} ", ms / 1_000, ms % 1_000)).unwrap_or_default();
     let mut out = String::new();
     if let Some(before) = with.get("before").and_then(|before| argv(script, before)) {
-        let _ = writeln!(out, "  before_{name}=$(\n{inside}    {before}\n  ) || return $?");
+        let _ = writeln!(out, "  before_{name}=$(\n{inside}    {before} </dev/null\n  ) || return $?");
     }
     if can_undo {
         let _ = writeln!(out, "  UNDO+=(undo_{name})");
@@ -145,7 +147,10 @@ fn command(script: &Script<'_>, step: &StepRecord, name: &str, can_undo: bool) -
         codes.push("0".into());
     }
     let _ = writeln!(out, "  out_{name}_code=0\n  out_{name}_left_out=0");
-    let _ = writeln!(out, "  out_{name}_stdout=$(\n{inside}    {limit}{run}\n  ) || out_{name}_code=$?");
+    let _ = writeln!(
+        out,
+        "  out_{name}_stdout=$(\n{inside}    {limit}{run} </dev/null\n  ) || out_{name}_code=$?"
+    );
     let _ = writeln!(
         out,
         "  case $out_{name}_code in {}) ;; *) return \"$out_{name}_code\" ;; esac",

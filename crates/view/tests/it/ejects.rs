@@ -91,6 +91,17 @@ fn commands_run_in_order_and_read_what_others_wrote() {
 }
 
 #[test]
+fn commands_read_nothing_of_what_is_typed() {
+    let read = |name: &str| format!("echo \"{name}<$(cat)>\" >> did");
+    let steps = vec![
+        sh("a", &read("a"), Some(&read("undo a"))),
+        after(sh("b", &format!("{}; exit 3", read("b")), None), "a"),
+    ];
+    let Some((code, did, err)) = run(&record(steps), &BTreeMap::new(), "yes\nyes\n") else { return };
+    assert_eq!((code, did.as_str()), (3, "a<>\nb<>\nundo a<>\n"), "{err}");
+}
+
+#[test]
 fn what_was_done_is_undone_in_reverse_when_a_step_fails() {
     let steps = vec![
         sh("a", "echo a >> did", Some("echo undo a >> did")),
