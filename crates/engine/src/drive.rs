@@ -2,20 +2,22 @@
 
 use crate::{
     Engine, EngineError,
+    resting::resting_items,
     shared::{Phase, Shared},
     tally::Left,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use towpath_model::{Status, Timestamp};
-use towpath_store::{Filter, Page};
+use towpath_store::{Cursor, Filter, Page};
 
 const DRIVE: &str = "drive runs";
 
 /// Until when [`Engine::drive`] goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Until {
-    /// Every run of the store is over, or waits for an operator or for a worker that knows it.
+    /// Every run of the store is over, or waits for an operator or for a worker that knows it, itself or in all of its
+    /// items that are under way.
     Settled,
     /// Nothing is due any more.
     Parked,
@@ -122,8 +124,17 @@ async fn is_far_enough(shared: &Shared, until: Until) -> Result<bool, EngineErro
         status: vec![Status::Running, Status::Waiting, Status::Paused, Status::Unwinding],
         ..Filter::default()
     };
-    let open = shared.store.list(&open, Page { after: None, limit: 1 }).await.map_err(failed)?;
-    Ok(open.is_empty())
+    let mut after = None;
+    loop {
+        let page = shared.store.list(&open, Page { after, limit: 1_000 }).await.map_err(failed)?;
+        let Some(last) = page.last() else { return Ok(true) };
+        after = Some(Cursor(last.no));
+        for row in page {
+            if resting_items(shared, &row).await.map_err(failed)?.is_none() {
+                return Ok(false);
+            }
+        }
+    }
 }
 
 /// Counts what becomes of runs, until it is dropped.

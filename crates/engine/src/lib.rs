@@ -53,6 +53,7 @@ mod post;
 mod preview;
 mod quarantine;
 mod reconcile;
+mod resting;
 mod run;
 mod runs;
 mod secrets;

@@ -4,6 +4,7 @@ use crate::{
     Engine, EngineError, EngineErrorKind, Settled, Updates,
     engine::find,
     explain::explain,
+    resting::{Resting, resting_items},
     runs::{View, Watch},
     settled,
     shared::{Phase, Shared},
@@ -96,7 +97,8 @@ impl<Out> Run<Out> {
 }
 
 impl<Out: DeserializeOwned> Run<Out> {
-    /// Returns when the run is over, or when an operator has to decide. A run that waits is neither.
+    /// Returns when the run is over, or when an operator has to decide: about the run, or about one of its items while no
+    /// other moves. A run that waits is neither.
     ///
     /// # Errors
     /// When the store cannot tell, the output is not an `Out`, or the engine was shut down before the run was over.
@@ -120,6 +122,11 @@ impl<Out: DeserializeOwned> Run<Out> {
                     return settled::read(shared, outcome).await;
                 }
                 if matches!(row.listing.status, Status::Stuck | Status::Quarantined) {
+                    return Ok(Settled::Stuck(explain(shared, &row).await?));
+                }
+                let items = resting_items(shared, &row).await;
+                let items = items.map_err(|e| EngineError::store(WAIT, e).with("run", self.id))?;
+                if items.is_some_and(Resting::is_stuck) {
                     return Ok(Settled::Stuck(explain(shared, &row).await?));
                 }
             }

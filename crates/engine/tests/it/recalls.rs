@@ -1,7 +1,7 @@
 //! Items that are told to undo what they did after they had succeeded, and parents that nobody can fold.
 
 use crate::{common::*, quarantine::append};
-use towpath_engine::{Engine, Settled};
+use towpath_engine::{Engine, Settled, Until};
 use towpath_model::{
     Actor, Event, EventKind, Message, Name, NewEntry, Order, RunId, Seq, Status, Verb, WorkerId,
 };
@@ -264,4 +264,28 @@ async fn a_parent_whose_items_undo_rests() {
     assert!(why.to_string().contains("step after failed"), "{why}");
     let Some(Event::RunSettled(settled)) = scene.events(&run).await.pop() else { panic!("it is over") };
     assert_eq!(settled.aftermath.left.iter().map(ToString::to_string).collect::<Vec<_>>(), ["regions"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_items_all_rest_is_stuck_for_those_who_wait() {
+    let scene = Scene::new();
+    scene.world.run("apply", |_, _| Box::pin(async { Err(StepError::needs_operator("look at it")) }));
+    let engine = scene.builder().background(false).start().await.unwrap();
+    let run = engine.run(deploy(&["eu", "us"]), "k").await.unwrap();
+    let report = tokio::time::timeout(secs(600), engine.drive(Until::Settled, None)).await;
+    assert_eq!(report.expect("it does not wait for what cannot move").unwrap().stuck, 2);
+    let Settled::Stuck(why) = tokio::time::timeout(secs(600), run.settled()).await.unwrap().unwrap() else {
+        panic!("an operator has to decide")
+    };
+    assert!(why.to_string().contains("regions[eu]/apply"), "{why}");
+    // One of them moves again: the run is waited for.
+    scene.world.run("apply", |cx, _| Box::pin(async move { cx.signal::<String>("go").await }));
+    let item = items(&scene, run.id()).await[0];
+    let _driven = tokio::time::timeout(secs(60), async {
+        let retry = Verb::Retry { step: None, new_key: false, from_scratch: false };
+        tokio::join!(engine.verb(item, retry, "again"), engine.drive(Until::Settled, None))
+    })
+    .await;
+    assert_eq!(scene.status(item).await, Status::Waiting);
+    assert!(tokio::time::timeout(secs(60), run.settled()).await.is_err());
 }
