@@ -88,6 +88,22 @@ mod checks {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[tokio::test]
+    async fn tried_again_after_its_time_it_has_its_whole_time_again() {
+        let server = always(answer(500)).await;
+        let check = HttpCheck::get(server.uri()).every(MINUTE).until(2 * MINUTE);
+        let first = cx();
+        check.run(&first).await.unwrap_err();
+        let recorded = first.recorded();
+        assert_eq!(recorded.waits, ["try-1", "try-2"]);
+        let again = cx().with_attempt(2).with_checkpoint(recorded.checkpoints.last().unwrap());
+        again.sleep("as long as the first took", 2 * MINUTE).await.unwrap();
+        let since = again.now();
+        assert_eq!(check.run(&again).await.unwrap_err().kind(), FailureKind::Rejected);
+        assert_eq!(again.now().since(since), 2 * MINUTE);
+        assert_eq!(again.recorded().waits[1..], ["try-3", "try-4"], "waits of their own");
+    }
+
+    #[tokio::test]
     async fn what_is_as_it_should_be_is_good_at_once() {
         let body = json!({"status": "ok", "versions": ["v1", "v2"]});
         let server = always(answer(200).set_body_json(body)).await;
