@@ -269,6 +269,17 @@ async fn read_again(store: &dyn Store, items: &Items) -> Result<Listed, String> 
 fn stored(listed: Listed) -> Result<ListRead, Failure> {
     let fault = |text: String| Failure::new(FailureKind::Permanent, text);
     let (items, given) = (listed.items_json(), listed.given_json());
+    let shared = given.as_str().len();
+    let largest = listed.items.iter().max_by_key(|(_, value)| value.as_str().len());
+    if let Some((key, value)) =
+        largest.filter(|(_, value)| value.as_str().len() + shared > limits::INLINE_BYTES)
+    {
+        let bytes = value.as_str().len() + shared;
+        return Err(fault(format!(
+            "what item {key} is given has {bytes} bytes and the limit is {}: store it elsewhere and pass a reference",
+            limits::INLINE_BYTES
+        )));
+    }
     for json in [&items, &given] {
         canonical::of(json)
             .map_err(|e| fault("the items cannot be hashed".into()).caused_by(e.to_string()))?;

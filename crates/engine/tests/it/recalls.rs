@@ -289,3 +289,29 @@ async fn a_run_whose_items_all_rest_is_stuck_for_those_who_wait() {
     assert_eq!(scene.status(item).await, Status::Waiting);
     assert!(tokio::time::timeout(secs(60), run.settled()).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_given_too_much_fails_its_step_before_any_begins() {
+    for (bytes, fits) in [(60_000, true), (70_000, false)] {
+        let scene = Scene::new();
+        scene.world.run("before", move |_, _| Box::pin(async move { Ok("x".repeat(bytes)) }));
+        let engine = scene.engine().await;
+        let p = Pipeline::new("large");
+        let list = p.param::<Vec<String>>("regions");
+        let before = p.step("before", Look::new("before"));
+        let each = |p: &Draft, _: &Handle<String>| p.step("apply", Idem::new("apply").reading(&before));
+        let live = p.for_each("regions", &list, |region| region, each);
+        let plan = p.output(&live).build().unwrap().with(params! { regions: vec!["eu".to_owned()] }).unwrap();
+        let run = engine.run(plan, "k").await.unwrap();
+        match run.settled().await.unwrap() {
+            Settled::Succeeded(_) => assert!(fits),
+            Settled::Failed(why) => {
+                assert!(!fits);
+                assert!(why.to_string().contains("what item eu is given has 700"), "{why}");
+                assert!(why.to_string().contains("the limit is 65536: store it elsewhere"), "{why}");
+                assert_eq!(items(&scene, run.id()).await, []);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
