@@ -1,4 +1,4 @@
-//! For a cron line: each start advances whatever is due and ends. Exit codes: 0 nothing left, 3 something waits, 1 failed.
+//! For a cron line: each start advances whatever is due and ends. Exit codes: 0 nothing is left, 3 more is due, 1 failed.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::process::ExitCode;
@@ -32,10 +32,11 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     engine.run(nightly()?.plan()?, night).await?;
     let report = engine.drive(Until::Parked, Some(minutes(10))).await?;
     engine.shutdown().await?;
-    println!("{} settled, {} waiting", report.settled, report.parked);
-    Ok(match report {
-        r if r.failed + r.stuck > 0 => ExitCode::from(1),
-        r if r.parked + r.going > 0 => ExitCode::from(3),
-        _ => ExitCode::SUCCESS,
+    let is_left = report.going > 0 || report.next_wake.is_some();
+    println!("{} settled, {}", report.settled, if is_left { "more is due later" } else { "nothing is left" });
+    Ok(match report.failed + report.stuck {
+        0 if is_left => ExitCode::from(3),
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(1),
     })
 }
