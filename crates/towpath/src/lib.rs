@@ -50,6 +50,8 @@
 //! | [`machine`] | the pure state machine |
 //! | [`store`] | where journals live |
 //! | [`model`] | what is stored |
+//! | [`provider`] | the traits of outside systems |
+//! | `oci`, `osv`, `sql`, `local` | providers of real systems, each behind a feature of that name |
 //! | [`view`] | what can be seen of a plan: pictures, differences, lint |
 #![deny(missing_docs)]
 
@@ -57,6 +59,14 @@ pub use towpath_engine as engine;
 pub use towpath_machine as machine;
 pub use towpath_model as model;
 pub use towpath_provider as provider;
+#[cfg(feature = "local")]
+pub use towpath_provider_local as local;
+#[cfg(feature = "oci")]
+pub use towpath_provider_oci as oci;
+#[cfg(feature = "osv")]
+pub use towpath_provider_osv as osv;
+#[cfg(feature = "sql")]
+pub use towpath_provider_sql as sql;
 #[cfg(feature = "stock")]
 pub use towpath_steps as stock;
 pub use towpath_store as store;

@@ -1,0 +1,2 @@
+//! Database migrations: ordered SQL files with checksums, in SQLite and Postgres.
+#![deny(missing_docs)]
