@@ -106,6 +106,9 @@ pub struct ReleaseState {
     pub wanted: u32,
     /// Those that are there.
     pub instances: Vec<InstanceState>,
+    /// What was asked for when it was deployed last, where the platform keeps that: enough to deploy it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<ReleaseSpec>,
 }
 
 impl ReleaseState {
