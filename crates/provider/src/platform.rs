@@ -22,7 +22,8 @@ pub trait Platform: Send + Sync {
     /// - It returns when the platform has taken the order over, and does not wait for instances to be healthy.
     /// - A repetition with the same release changes nothing, with the same key or another.
     /// - Another number of instances scales the release: those that stay are not started again.
-    /// - A version that is there with another digest is `AlreadyExists`, and nothing changes.
+    /// - A version that is there with another digest, environment or probe is `AlreadyExists`, and nothing changes: what is
+    ///   called the same is the same. Where its image is kept may differ.
     /// - `Unavailable` and `RateLimited` say that nothing was begun; what may have begun is `OutcomeUnknown`.
     /// - Other releases of the service are left alone.
     async fn deploy(&self, release: &ReleaseSpec, key: &Key) -> Result<(), ProviderError>;
@@ -41,6 +42,8 @@ pub trait Platform: Send + Sync {
     /// # Contract
     /// - It returns when nothing of the release runs any more, or `OutcomeUnknown` or `Unavailable` if that is not known.
     /// - A release that is not there is removed already: that is no error.
+    /// - A platform that knows that a release still has traffic, or that a held move would return to it, may refuse with
+    ///   `ConditionFailed`, and then nothing changes.
     /// - Other releases of the service are left alone.
     async fn remove(
         &self,

@@ -32,9 +32,10 @@ pub trait TrafficRouter: Send + Sync {
     /// - All of it or nothing: no request meets a mixture of the old weights and the new ones.
     /// - A revision that is no longer there is `ConditionFailed`, and nothing changes; `None` expects that the router does
     ///   not know the service.
-    /// - A repetition with the key of the move that is there answers with what is there, and changes nothing; it does not
-    ///   prolong the hold.
-    /// - A weight for a release that cannot be reached is `Invalid`, and nothing changes.
+    /// - A repetition with the key of the move that is there answers with what is there, whatever revision it expects, and
+    ///   changes nothing; it does not prolong the hold. After the switch has acted, the move is no longer there.
+    /// - Weights that do not add up to 100, and a weight for a release of which no instance can take traffic, are `Invalid`,
+    ///   and nothing changes. A release that has that much traffic already, or more, may keep it or give it away.
     /// - Requests that are under way go on to where they were sent.
     /// - `Unavailable` and `RateLimited` say that nothing was moved; what may have moved is `OutcomeUnknown`.
     async fn set_routes(
@@ -47,7 +48,7 @@ pub trait TrafficRouter: Send + Sync {
     /// Says that the caller lives, so that a held move stays for another `hold`.
     ///
     /// # Contract
-    /// - A revision that is no longer there is `ConditionFailed`.
+    /// - A revision that is no longer there, and a service that is not known, is `ConditionFailed`.
     /// - A move that is not held is left as it is; that is no error.
     /// - It changes no weight and no revision.
     async fn heartbeat(&self, service: &str, revision: &str) -> Result<(), ProviderError>;
