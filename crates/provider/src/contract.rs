@@ -7,11 +7,13 @@
 //!
 //! - [`platform`] for a [`Platform`](crate::Platform),
 //! - [`routing`] for a [`TrafficRouter`](crate::TrafficRouter),
-//! - [`metrics`] for a [`MetricsSource`](crate::MetricsSource).
+//! - [`metrics`] for a [`MetricsSource`](crate::MetricsSource),
+//! - [`scanner`] for a [`Scanner`](crate::Scanner), which takes files and no world, for it has no effect to lose.
 
 pub mod metrics;
 pub mod platform;
 pub mod routing;
+pub mod scanner;
 
 use crate::{ProviderError, ProviderErrorKind};
 use async_trait::async_trait;

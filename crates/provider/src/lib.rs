@@ -5,6 +5,7 @@
 //! | [`Platform`] | what runs releases |
 //! | [`TrafficRouter`] | what sends traffic to them, by weight |
 //! | [`MetricsSource`] | what tells how they answered |
+//! | [`Scanner`] | what looks for known vulnerabilities in what was built |
 //!
 //! All of them fail with a [`ProviderError`], and steps pass it on with `?`: it knows its
 //! [class](towpath_model::FailureKind). Every method of a trait has a list, *Contract*; with the feature `contract` there is
@@ -29,6 +30,7 @@ mod error;
 mod metrics;
 mod platform;
 mod routing;
+mod scanner;
 
 pub use capability::Capability;
 pub use error::{ProviderError, ProviderErrorKind};
@@ -37,3 +39,7 @@ pub use platform::{
     Health, HealthProbe, InstanceState, Platform, PlatformCapability, ReleaseSpec, ReleaseState,
 };
 pub use routing::{Mover, RouteChange, Routes, RoutingCapability, TrafficRouter};
+pub use scanner::{
+    AdvisoryBase, Finding, ReportFile, ScanReport, ScanRequest, Scanner, ScannerCapability, Score, Severity,
+    UnknownSeverity, UnusedWaiver, Waiver,
+};
