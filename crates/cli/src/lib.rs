@@ -18,8 +18,10 @@ mod journal;
 mod launch;
 mod open;
 mod out;
+mod picture;
 mod plan;
 mod runs;
+pub mod screen;
 mod send;
 mod setup;
 mod show;
@@ -34,4 +36,5 @@ mod watch;
 mod when;
 
 pub use app::{App, main, run};
+pub use picture::Picture;
 pub use setup::Ready;

@@ -8,6 +8,7 @@ use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
 };
+pub(crate) use towpath::view::Tone;
 
 /// The output of one command.
 pub(crate) struct Out {
@@ -86,26 +87,12 @@ pub(crate) struct Paint {
     on: bool,
 }
 
-/// What a text means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Tone {
-    /// As it should be.
-    Good,
-    /// It moves, or waits for its time.
-    Busy,
-    /// Somebody has to look at it.
-    Needs,
-    /// It went wrong.
-    Bad,
-    /// Beside the point.
-    Dim,
-    /// A title.
-    Strong,
-    /// Nothing in particular.
-    Plain,
-}
-
 impl Paint {
+    /// Paint, or none.
+    pub(crate) fn new(on: bool) -> Self {
+        Paint { on }
+    }
+
     /// No paint at all.
     #[cfg(test)]
     pub(crate) fn none() -> Self {
@@ -119,17 +106,7 @@ impl Paint {
 
     /// The text in a tone. Pad it before: what paints it counts as characters.
     pub(crate) fn text(self, tone: Tone, text: &str) -> String {
-        let code = match tone {
-            _ if !self.on => return text.to_owned(),
-            Tone::Plain => return text.to_owned(),
-            Tone::Good => "32",
-            Tone::Busy => "36",
-            Tone::Needs => "33",
-            Tone::Bad => "31",
-            Tone::Dim => "2",
-            Tone::Strong => "1",
-        };
-        format!("\x1b[{code}m{text}\x1b[0m")
+        if self.on { tone.painted(text) } else { text.to_owned() }
     }
 }
 

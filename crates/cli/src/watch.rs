@@ -2,17 +2,17 @@
 
 mod draw;
 mod lines;
-mod screen;
 
 use crate::{
     cx::Cx,
     fault::{Fault, exit},
     find, runs,
+    screen::{Screen, Size},
     setup::stopped,
     show::Shown,
     story::{Story, Told},
 };
-use screen::Screen;
+pub(crate) use draw::frame;
 use std::{collections::BTreeMap, future::Future, pin::pin, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout};
 use towpath::{
@@ -77,7 +77,7 @@ pub(crate) async fn follow(
         match &mut way {
             Way::Screen(screen) => {
                 watched.look(&*store, &mut |_, _, _| {}).await?;
-                let size = screen::size();
+                let size = Size::of_terminal();
                 let frame = draw::frame(&watched.shown, &cx.spelling, cx.out.paint, size);
                 cx.out.text(&screen.redraw(&frame, size))?;
             }
@@ -111,14 +111,14 @@ enum Way {
 }
 
 /// A run that is followed.
-struct Watched {
+pub(crate) struct Watched {
     shown: Shown,
     /// The last log line that was read, by step.
     read: BTreeMap<StepId, u64>,
 }
 
 impl Watched {
-    async fn new(store: &dyn Store, row: RunRow) -> Result<Self, Fault> {
+    pub(crate) async fn new(store: &dyn Store, row: RunRow) -> Result<Self, Fault> {
         let shown = Shown {
             story: Story::new(row.run),
             progress: Vec::new(),
@@ -132,7 +132,7 @@ impl Watched {
     }
 
     /// Reads what is new.
-    async fn look(&mut self, store: &dyn Store, told: Told<'_>) -> Result<(), Fault> {
+    pub(crate) async fn look(&mut self, store: &dyn Store, told: Told<'_>) -> Result<(), Fault> {
         // The row is read before the journal, which then holds whatever the row tells of.
         let row = store.find(self.shown.row.run).await?;
         let gone = || Fault::failed("the run is no longer in the store: retention has removed it");
@@ -156,7 +156,11 @@ impl Watched {
         Ok(())
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
         matches!(self.shown.row.listing.status, Status::Settled | Status::Stuck | Status::Quarantined)
     }
 }

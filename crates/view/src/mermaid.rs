@@ -1,12 +1,16 @@
 //! Plans as Mermaid flowcharts.
 
-use crate::{PlanView, Standing, graph::Because, label::Label, words};
+use crate::{
+    PlanView, Standing,
+    flowchart::{self, Language},
+    graph::Because,
+    label::Label,
+};
 use std::fmt::Write;
-use towpath_model::{Role, Section};
 
 pub(crate) fn draw(view: &PlanView<'_>) -> String {
     let mut out = String::from("flowchart TD\n");
-    plan(view, "s", 1, &mut out);
+    flowchart::write(&Mermaid, view, &mut out);
     if view.over.is_some() {
         for standing in Standing::ALL {
             let _ = writeln!(out, "  classDef {} {}", standing.word(), style(standing));
@@ -15,49 +19,41 @@ pub(crate) fn draw(view: &PlanView<'_>) -> String {
     out
 }
 
-/// The steps and edges of one plan. Names are made of numbers, so that no id has to be escaped.
-fn plan(view: &PlanView<'_>, prefix: &str, depth: usize, out: &mut String) {
-    let graph = view.graph();
-    for section in [Section::Main, Section::OnFailure, Section::Finally] {
-        let steps = || view.record.steps.iter().enumerate().filter(|(_, s)| s.section == section);
-        let title = words::section(section).filter(|_| steps().next().is_some());
-        let inner = depth + usize::from(title.is_some());
-        if let Some(title) = title {
-            let _ = writeln!(out, "{}subgraph {prefix}_{}[\"{title}\"]", pad(depth), title.replace(' ', "_"));
-        }
-        for (i, step) in steps() {
-            let label = Label::of(view, step);
-            let lines: Vec<String> = label.lines().map(escape).collect();
-            let class = label.seen.map(|s| format!(":::{}", s.standing.word())).unwrap_or_default();
-            let _ = writeln!(out, "{}{prefix}{i}[\"{}\"]{class}", pad(inner), lines.join("<br/>"));
-            if let Role::ForEach { each: below, .. } | Role::SubRun { plan: below } = &step.role {
-                let name = format!("{prefix}{i}_");
-                let _ =
-                    writeln!(out, "{}subgraph {name}in[\"{}\"]", pad(inner), escape(below.pipeline.as_str()));
-                plan(&view.below(below), &name, inner + 1, out);
-                let _ = writeln!(out, "{}end", pad(inner));
-                // Without it the plan below would stand anywhere; it is drawn as no edge.
-                let _ = writeln!(out, "{}{prefix}{i} ~~~ {name}in", pad(inner));
-            }
-        }
-        if title.is_some() {
-            let _ = writeln!(out, "{}end", pad(depth));
-        }
+struct Mermaid;
+
+impl Language for Mermaid {
+    fn open_section(&self, prefix: &str, title: &str) -> Vec<String> {
+        vec![format!("subgraph {prefix}_{}[\"{title}\"]", title.replace(' ', "_"))]
     }
-    for edge in &graph.edges {
-        let arrow = match edge.because {
+
+    fn step(&self, name: &str, label: &Label) -> String {
+        let lines: Vec<String> = label.lines().map(escape).collect();
+        let class = label.seen.map(|s| format!(":::{}", s.standing.word())).unwrap_or_default();
+        format!("{name}[\"{}\"]{class}", lines.join("<br/>"))
+    }
+
+    fn open_below(&self, prefix: &str, pipeline: &str) -> Vec<String> {
+        vec![format!("subgraph {prefix}in[\"{}\"]", escape(pipeline))]
+    }
+
+    fn close(&self) -> &'static str {
+        "end"
+    }
+
+    fn tie(&self, step: &str, prefix: &str, _is_empty: bool) -> Option<String> {
+        Some(format!("{step} ~~~ {prefix}in"))
+    }
+
+    fn edge(&self, from: &str, to: &str, because: Because) -> String {
+        let arrow = match because {
             Because::Reads => "-->",
             Because::OrNone => "-->|or none|",
             Because::FirstOf => "-->|first of|",
             Because::When => "-.->|when|",
             Because::After => "-.->",
         };
-        let _ = writeln!(out, "{}{prefix}{} {arrow} {prefix}{}", pad(depth), edge.from, edge.to);
+        format!("{from} {arrow} {to}")
     }
-}
-
-fn pad(depth: usize) -> String {
-    "  ".repeat(depth)
 }
 
 /// A text within quotes. Mermaid reads HTML there, and takes entities that begin with `#`.

@@ -18,22 +18,29 @@ impl Default for Look {
     }
 }
 
-/// What a text means.
+/// What a text on a terminal means, and so in which of the eight colours that every terminal has it is painted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Tone {
+pub enum Tone {
+    /// As it should be.
     Good,
+    /// It moves, or waits for its time.
     Busy,
+    /// Somebody has to look at it.
     Needs,
+    /// It went wrong.
     Bad,
+    /// Beside the point.
     Dim,
+    /// A title.
     Strong,
+    /// Nothing in particular.
     Plain,
 }
 
-impl Look {
-    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
-        let code = match tone {
-            _ if !self.colour || text.trim().is_empty() => return text.to_owned(),
+impl Tone {
+    /// The text in this tone. Pad it before: what paints it counts as characters.
+    pub fn painted(self, text: &str) -> String {
+        let code = match self {
             Tone::Plain => return text.to_owned(),
             Tone::Good => "32",
             Tone::Busy => "36",
@@ -43,6 +50,12 @@ impl Look {
             Tone::Strong => "1",
         };
         format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+impl Look {
+    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+        if !self.colour || text.trim().is_empty() { text.to_owned() } else { tone.painted(text) }
     }
 
     pub(crate) fn width(self) -> usize {

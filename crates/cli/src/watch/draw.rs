@@ -1,10 +1,10 @@
 //! The picture of a run: of what is known of it, its age and the size of the terminal, and of nothing else.
 
-use super::screen::{Size, clip, wrap};
 use crate::{
     cx::Spelling,
     explain::Why,
     out::{Paint, Tone},
+    screen::{Size, clip, wrap},
     show::{self, Shown},
     steps, when,
 };

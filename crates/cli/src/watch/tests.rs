@@ -1,4 +1,5 @@
-use super::{draw, screen::Size, *};
+use super::{draw, *};
+use crate::screen::{self, Size};
 use crate::{
     fixture::{Driven, World, after, effect, step},
     out::Paint,
@@ -167,4 +168,22 @@ async fn follow_until_stopped(world: &World) -> (Option<u8>, String) {
     let row = find::run(&*world.store, "checkout@4f2c").await.unwrap();
     let code = follow(&mut cx, row, async {}).await.unwrap();
     (code, to.text())
+}
+
+#[tokio::test]
+async fn a_program_draws_a_run_beside_something_of_its_own() {
+    let mut world = World::new().await;
+    let mut run = busy(&mut world).await;
+    let id = find::run(&*world.store, "checkout@4f2c").await.unwrap().run;
+    let mut picture = crate::Picture::of(world.store.clone(), id, "deploy").await.unwrap();
+    assert_eq!(picture.lines(100, 9, false).len(), 2, "nothing was looked at yet");
+    picture.look().await.unwrap();
+    let lines = picture.lines(100, 9, false);
+    assert!(lines.len() == 9 && lines.iter().all(|line| screen::cells(line) < 100), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains(&format!("deploy approve {id} approve"))), "{lines:#?}");
+    assert!(!picture.is_over());
+    run.verb(towpath::model::Verb::Cancel { unwind: false }).await;
+    run.later(60).await;
+    picture.look().await.unwrap();
+    assert_eq!((picture.status(), picture.is_over()), (Status::Unwinding, false));
 }

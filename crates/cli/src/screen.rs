@@ -1,37 +1,57 @@
 //! Drawing in place on a terminal, with the few commands that every terminal knows.
+//!
+//! ```
+//! use towpath_cli::screen::{Screen, Size};
+//!
+//! let mut screen = Screen::default();
+//! let size = Size { width: 20, height: 5 };
+//! let first = screen.redraw(&["10 %".to_owned()], size);
+//! let second = screen.redraw(&["50 %".to_owned()], size);
+//! assert!(second.starts_with("\u{1b}[1A"), "one row up, and over what was there");
+//! # drop(first);
+//! ```
 
 /// The size of a terminal, in cells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Size {
-    pub(crate) width: usize,
-    pub(crate) height: usize,
+pub struct Size {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
 }
 
-/// The size of this process's terminal now.
-pub(crate) fn size() -> Size {
-    #[cfg(unix)]
-    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
-        && size.ws_col > 0
-        && size.ws_row > 0
-    {
-        return Size { width: size.ws_col.into(), height: size.ws_row.into() };
+impl Size {
+    /// The size of this process's terminal now; 80 by 24 where there is none.
+    pub fn of_terminal() -> Size {
+        #[cfg(unix)]
+        if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
+            && size.ws_col > 0
+            && size.ws_row > 0
+        {
+            return Size { width: size.ws_col.into(), height: size.ws_row.into() };
+        }
+        let variable = |name, otherwise| {
+            std::env::var(name).ok().and_then(|v| v.parse().ok()).filter(|n| *n > 0).unwrap_or(otherwise)
+        };
+        Size { width: variable("COLUMNS", 80), height: variable("LINES", 24) }
     }
-    let variable = |name, otherwise| {
-        std::env::var(name).ok().and_then(|v| v.parse().ok()).filter(|n| *n > 0).unwrap_or(otherwise)
-    };
-    Size { width: variable("COLUMNS", 80), height: variable("LINES", 24) }
 }
 
 /// What is drawn, so that it can be drawn over.
-#[derive(Default)]
-pub(crate) struct Screen {
+#[derive(Default, Debug)]
+pub struct Screen {
     /// The widths of its lines.
     drawn: Vec<usize>,
 }
 
 impl Screen {
+    /// Leaves on the terminal what was drawn, so that what is drawn next stands below.
+    pub fn leave(&mut self) {
+        self.drawn.clear();
+    }
+
     /// The one text that draws these lines over those that were drawn last.
-    pub(crate) fn redraw(&mut self, lines: &[String], size: Size) -> String {
+    pub fn redraw(&mut self, lines: &[String], size: Size) -> String {
         // A terminal that became narrower has broken what was drawn into more rows.
         let rows = |width: &usize| width.div_ceil(size.width.max(1)).max(1);
         let up: usize = self.drawn.iter().map(rows).sum();
@@ -77,12 +97,12 @@ fn width(c: char) -> usize {
 }
 
 /// The cells that a painted line takes.
-pub(crate) fn cells(line: &str) -> usize {
+pub fn cells(line: &str) -> usize {
     pieces(line).map(|(width, _)| width).sum()
 }
 
 /// The line, cut to fewer cells than a terminal has: a full row moves some terminals on to the next.
-pub(crate) fn clip(line: &str, terminal: usize) -> String {
+pub fn clip(line: &str, terminal: usize) -> String {
     let most = terminal.saturating_sub(1).max(1);
     if cells(line) <= most {
         return line.to_owned();
