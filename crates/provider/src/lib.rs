@@ -6,6 +6,7 @@
 //! | [`TrafficRouter`] | what sends traffic to them, by weight |
 //! | [`MetricsSource`] | what tells how they answered |
 //! | [`Scanner`] | what looks for known vulnerabilities in what was built |
+//! | [`ImageBuilder`] | what makes images of sources |
 //!
 //! All of them fail with a [`ProviderError`], and steps pass it on with `?`: it knows its
 //! [class](towpath_model::FailureKind). Every method of a trait has a list, *Contract*; with the feature `contract` there is
@@ -27,6 +28,7 @@ mod capability;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
+mod image;
 mod metrics;
 mod platform;
 mod routing;
@@ -34,6 +36,9 @@ mod scanner;
 
 pub use capability::Capability;
 pub use error::{ProviderError, ProviderErrorKind};
+pub use image::{
+    BuildCapability, BuildPlatform, BuildProgress, BuildRequest, BuiltImage, ImageBuilder, ImageFile,
+};
 pub use metrics::{Counts, Latency, MetricsCapability, MetricsSource, Window};
 pub use platform::{
     Health, HealthProbe, InstanceState, Platform, PlatformCapability, ReleaseSpec, ReleaseState,

@@ -19,7 +19,7 @@ const EDGES: [(&str, &[&str]); 19] = [
     ("provider-oci", &["provider", "model"]),
     ("provider-osv", &["provider", "model"]),
     ("provider-sql", &["provider", "model"]),
-    ("provider-local", &["provider", "model"]),
+    ("provider-local", &["provider", "provider-oci", "model"]),
     ("analysis", &[]),
     ("store", &["model"]),
     ("store-sqlite", &["store", "model"]),
