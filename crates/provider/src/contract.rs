@@ -8,8 +8,10 @@
 //! - [`platform`] for a [`Platform`](crate::Platform),
 //! - [`routing`] for a [`TrafficRouter`](crate::TrafficRouter),
 //! - [`metrics`] for a [`MetricsSource`](crate::MetricsSource),
+//! - [`database`] for a [`Database`](crate::Database), which takes many of them, for each promise needs one of its own,
 //! - [`scanner`] for a [`Scanner`](crate::Scanner), which takes files and no world, for it has no effect to lose.
 
+pub mod database;
 pub mod metrics;
 pub mod platform;
 pub mod routing;

@@ -5,6 +5,7 @@
 //! | [`Platform`] | what runs releases |
 //! | [`TrafficRouter`] | what sends traffic to them, by weight |
 //! | [`MetricsSource`] | what tells how they answered |
+//! | [`Database`] | what holds a schema that migrations change |
 //! | [`Scanner`] | what looks for known vulnerabilities in what was built |
 //! | [`ImageBuilder`] | what makes images of sources |
 //!
@@ -27,6 +28,7 @@
 mod capability;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod database;
 mod error;
 mod image;
 mod metrics;
@@ -35,6 +37,10 @@ mod routing;
 mod scanner;
 
 pub use capability::Capability;
+pub use database::{
+    AppliedMigration, AppliedState, Database, DatabaseCapability, Drift, HISTORY_TABLE, Migration,
+    MigrationPhase, Migrations, Requirement,
+};
 pub use error::{ProviderError, ProviderErrorKind};
 pub use image::{
     BuildCapability, BuildPlatform, BuildProgress, BuildRequest, BuiltImage, ImageBuilder, ImageFile,

@@ -18,7 +18,7 @@ const EDGES: [(&str, &[&str]); 19] = [
     ("provider", &["model"]),
     ("provider-oci", &["provider", "model"]),
     ("provider-osv", &["provider", "model"]),
-    ("provider-sql", &["provider", "model"]),
+    ("provider-sql", &["provider", "step", "model"]),
     ("provider-local", &["provider", "provider-oci", "model"]),
     ("analysis", &[]),
     ("store", &["model"]),

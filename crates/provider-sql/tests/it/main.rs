@@ -1,0 +1,7 @@
+//! Migrations of real databases.
+
+mod common;
+#[cfg(feature = "sqlite")]
+mod killed;
+#[cfg(feature = "sqlite")]
+mod sqlite;
