@@ -7,6 +7,7 @@
 //! | [`Wait`] | waits for a time or a signal | changes nothing |
 //! | `HttpCheck` | asks an address until it answers as it should; feature `http` | changes nothing |
 //! | `HttpCall` | sends a request that may change something; feature `http` | as its method or its author says |
+//! | `MakeRelease` | says what is to run; feature `deploy` | changes nothing |
 //! | [`Notify`] | tells people something | tells it again |
 //!
 //! [`steps`] registers them all. What each does in every case is in the book, under *stock steps*.
@@ -15,13 +16,15 @@
 mod approval;
 #[cfg(unix)]
 mod command;
+#[cfg(feature = "deploy")]
+pub mod deploy;
 #[cfg(feature = "http")]
 pub mod http;
 mod notify;
 #[cfg(unix)]
 mod process;
 mod registry;
-#[cfg(any(unix, feature = "http"))]
+#[cfg(any(unix, feature = "http", feature = "deploy"))]
 mod time;
 mod wait;
 

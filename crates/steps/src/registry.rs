@@ -19,5 +19,7 @@ pub fn steps() -> Steps {
     let steps = steps.with::<crate::Command>();
     #[cfg(feature = "http")]
     let steps = steps.with::<crate::HttpCheck>().with::<crate::HttpCall>();
+    #[cfg(feature = "deploy")]
+    let steps = steps.and(crate::deploy::steps());
     steps
 }
