@@ -1,6 +1,6 @@
 //! Asking people.
 
-mod who;
+pub(crate) mod who;
 
 use who::Who;
 
@@ -77,11 +77,11 @@ pub enum Expired {
 
 /// An answer, as a run's inbox brings it.
 #[derive(Deserialize)]
-struct Answer {
-    approve: bool,
-    by: Actor,
-    comment: String,
-    at: Timestamp,
+pub(crate) struct Answer {
+    pub(crate) approve: bool,
+    pub(crate) by: Actor,
+    pub(crate) comment: String,
+    pub(crate) at: Timestamp,
 }
 
 /// What has been heard so far: saved with each wait.

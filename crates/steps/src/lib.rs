@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`Command`] | runs a program, or a script when a shell is asked for | as its author says; by default an operator is asked |
 //! | [`Approval`] | asks people, and gives an `Approved` of what they were asked about | changes nothing |
+//! | [`Window`] | waits until a calendar is open, or somebody gives a reason | changes nothing |
 //! | [`Wait`] | waits for a time or a signal | changes nothing |
 //! | `HttpCheck` | asks an address until it answers as it should; feature `http` | changes nothing |
 //! | `HttpCall` | sends a request that may change something; feature `http` | as its method or its author says |
@@ -27,6 +28,7 @@ mod registry;
 #[cfg(any(unix, feature = "http", feature = "deploy"))]
 mod time;
 mod wait;
+mod window;
 
 pub use approval::{Approval, Expired};
 #[cfg(unix)]
@@ -36,3 +38,4 @@ pub use http::{Checked, HttpCall, HttpCheck, HttpProbe, HttpReply, HttpRequest};
 pub use notify::Notify;
 pub use registry::steps;
 pub use wait::{Wait, WaitEnd};
+pub use window::{Calendar, Window, WindowOpen};

@@ -1,6 +1,6 @@
 //! The kinds of all stock steps.
 
-use crate::{Approval, Notify, Wait};
+use crate::{Approval, Notify, Wait, Window};
 use towpath_model::Json;
 use towpath_step::Steps;
 
@@ -14,7 +14,7 @@ use towpath_step::Steps;
 /// ```
 pub fn steps() -> Steps {
     // Whatever its type is, an approval passes its value on as it is stored.
-    let steps = Steps::new().with::<Approval<Json>>().with::<Notify>().with::<Wait>();
+    let steps = Steps::new().with::<Approval<Json>>().with::<Notify>().with::<Wait>().with::<Window>();
     #[cfg(unix)]
     let steps = steps.with::<crate::Command>();
     #[cfg(feature = "http")]

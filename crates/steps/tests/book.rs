@@ -39,6 +39,18 @@ fn approvals_of_the_book_build() {
     p.output(&ok).build().unwrap();
 }
 
+#[test]
+fn windows_of_the_book_build() {
+    use towpath_steps::{Calendar, Window};
+    let p = Pipeline::new("release");
+    let office = Calendar::in_zone("Europe/Berlin")
+        .open("mon-thu 09:00-16:00")
+        .open("fri 09:00-12:00")
+        .closed("2026-12-19", "2027-01-03", "nobody is there");
+    let open = p.step("window", Window::of(office).override_from(["user:ann", "user:bob"]));
+    p.output(&open).build().unwrap();
+}
+
 #[cfg(feature = "http")]
 #[test]
 fn requests_of_the_book_build() {

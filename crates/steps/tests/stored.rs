@@ -12,7 +12,8 @@ use std::{fmt::Write as _, time::Duration};
 use towpath_model::{Json, Timestamp};
 use towpath_step::{Pipeline, SecretRef, model::PlanRecord, text};
 use towpath_steps::{
-    Approval, Argv, Command, ExitCodes, Expired, HttpCall, HttpCheck, HttpProbe, HttpRequest, Notify, Wait,
+    Approval, Argv, Calendar, Command, ExitCodes, Expired, HttpCall, HttpCheck, HttpProbe, HttpRequest,
+    Notify, Wait, Window,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -55,6 +56,14 @@ fn plan() -> PlanRecord {
     p.step("wait-point", Wait::until(Timestamp::from_micros(1_893_456_000_000_000)));
     p.step("wait-signal", Wait::signal("go"));
     p.step("wait-within", Wait::signal_within(&name, MINUTE).or_go_on());
+
+    p.step("window", Window::of(Calendar::utc()));
+    let full = Calendar::in_zone("Europe/Berlin").open("mon-thu 09:00-16:00").closed(
+        "2026-12-24",
+        "2027-01-03",
+        "rest",
+    );
+    p.step("window-full", Window::of(full).override_from(["user:ann"]));
 
     p.step("notify", Notify::log("done").required());
     p.step(

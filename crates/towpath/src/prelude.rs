@@ -11,7 +11,7 @@ pub use towpath_step::{
 #[cfg(feature = "stock")]
 pub use towpath_steps as stock;
 #[cfg(feature = "stock")]
-pub use towpath_steps::{Approval, Expired, Notify, Wait};
+pub use towpath_steps::{Approval, Calendar, Expired, Notify, Wait, Window};
 #[cfg(all(feature = "stock", unix))]
 pub use towpath_steps::{Argv, Command, ExitCodes};
 #[cfg(feature = "http")]

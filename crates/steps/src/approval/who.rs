@@ -11,7 +11,7 @@ use towpath_step::StepError;
 /// Those who may decide; without a list and without a team, anybody.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Who {
+pub(crate) struct Who {
     /// An empty list is nobody: whoever gave it meant to say who may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     actors: Option<BTreeSet<String>>,
@@ -20,11 +20,11 @@ pub(super) struct Who {
 }
 
 impl Who {
-    pub(super) fn is_anybody(&self) -> bool {
+    pub(crate) fn is_anybody(&self) -> bool {
         self.actors.is_none() && self.teams.is_empty()
     }
 
-    pub(super) fn add<A: Into<String>>(&mut self, team: Option<&str>, actors: impl IntoIterator<Item = A>) {
+    pub(crate) fn add<A: Into<String>>(&mut self, team: Option<&str>, actors: impl IntoIterator<Item = A>) {
         let group = match team {
             Some(team) => self.teams.entry(team.to_owned()).or_default(),
             None => self.actors.get_or_insert_default(),
@@ -37,7 +37,7 @@ impl Who {
     }
 
     /// Fails for good when nobody may decide, or a name here or among the excluded is one that nobody sends under.
-    pub(super) fn check(&self, excluded: &[String]) -> Result<(), StepError> {
+    pub(crate) fn check(&self, excluded: &[String]) -> Result<(), StepError> {
         if !self.is_anybody() && self.all().next().is_none() {
             return Err(StepError::permanent("the list of those who may decide is empty: name somebody"));
         }
@@ -50,12 +50,12 @@ impl Who {
         }
     }
 
-    pub(super) fn includes(&self, actor: &str) -> bool {
+    pub(crate) fn includes(&self, actor: &str) -> bool {
         self.is_anybody() || self.all().any(|there| there == actor)
     }
 
     /// How many voices there can be without these; as many as you like when anybody may decide.
-    pub(super) fn at_most(&self, excluded: &[String]) -> Option<usize> {
+    pub(crate) fn at_most(&self, excluded: &[String]) -> Option<usize> {
         let may: BTreeSet<_> = self.all().filter(|actor| !excluded.contains(actor)).collect();
         (!self.is_anybody()).then_some(may.len())
     }
