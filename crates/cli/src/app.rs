@@ -6,7 +6,7 @@ use crate::{
     cx::{Cx, Spelling},
     explain,
     fault::{Fault, FaultKind, exit},
-    init, journal,
+    init, journal, live,
     open::Address,
     out::Out,
     plan, runs,
@@ -147,6 +147,7 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
         Command::Show(args) => return show::show(cx, args).await.map(|()| exit::OK),
         Command::Watch(args) => return watch::watch(cx, args).await,
         Command::Journal(args) => return journal::journal(cx, args).await.map(|()| exit::OK),
+        Command::Live(args) => return live::live(cx, args).await.map(|()| exit::OK),
         Command::Explain(args) => return explain::explain(cx, args).await.map(|()| exit::OK),
         Command::Verify(args) => {
             let is_intact = verify::verify(cx, args).await?;

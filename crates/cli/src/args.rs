@@ -3,6 +3,7 @@
 use crate::{
     attempt::Try,
     init::Init,
+    live::Live,
     plan::{Eject, PlanArgs, Schema},
     start::Start,
     watch::Watch,
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Watch(Watch),
     /// Show the events of a run's journal
     Journal(Journal),
+    /// Say which release is live where, since when, and by which run
+    Live(Live),
     /// Check that journals are whole and unchanged
     Verify(Verify),
     /// Say why a run does not move, and who can move it with which command

@@ -16,6 +16,7 @@ mod init;
 mod items;
 mod journal;
 mod launch;
+mod live;
 mod open;
 mod out;
 mod picture;

@@ -180,7 +180,7 @@ impl Clock {
     /// left out those around the gap.
     fn moments(&self, local: DateTime) -> Vec<i64> {
         let moment = self.zone.to_ambiguous_timestamp(local);
-        let all = [moment.clone().earlier(), moment.later()];
+        let all = [moment.earlier(), moment.later()];
         all.into_iter().flatten().map(|moment| moment.as_microsecond()).collect()
     }
 
