@@ -1,5 +1,4 @@
 //! Scans of the sample, and of what is made up around it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use std::{collections::BTreeSet, fs, path::Path};
 use tempfile::TempDir;
