@@ -39,6 +39,7 @@ impl Ecosystem {
     /// The ecosystem that OSV calls so. What stands behind a colon narrows it down, and is not told apart here.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name.split(':').next() {
+            // tidy: allow(leak): it is how OSV names the ecosystem
             Some("crates.io") => Some(Ecosystem::CratesIo),
             _ => None,
         }

@@ -87,11 +87,17 @@ pub(crate) fn read(path: &Path, text: &str) -> Result<Vec<Component>, ProviderEr
     components.collect()
 }
 
+/// How Cargo writes the public registry, by its git index and by its sparse one.
+pub(crate) const PUBLIC: [&str; 2] = [
+    // tidy: allow(leak): it is what stands in lock files
+    "registry+https://github.com/rust-lang/crates.io-index",
+    // tidy: allow(leak): it is what stands in lock files
+    "sparse+https://index.crates.io/",
+];
+
 fn source(text: Option<&str>) -> Source {
     let Some(text) = text else { return Source::Local };
-    let registries =
-        ["registry+https://github.com/rust-lang/crates.io-index", "sparse+https://index.crates.io/"];
-    if registries.contains(&text) {
+    if PUBLIC.contains(&text) {
         Source::Registry
     } else if text.starts_with("git+") {
         Source::Git(text.to_owned())

@@ -17,6 +17,9 @@ const REGISTRIES: [&str; 6] = [
     concat!("proxy.", "golang.org"),
 ];
 
+/// How the OSV format names an ecosystem after its registry: a word of that format, at which nobody calls.
+const ECOSYSTEM: &str = concat!("\"ecosystem\": \"crates", ".io\"");
+
 /// In lower case.
 const MAKING: [&str; 6] = [
     concat!("this ", "session"),
@@ -45,7 +48,7 @@ fn leaks(line: &str) -> Vec<String> {
     for folder in FOLDERS.iter().filter(|folder| names_folder(line, folder)) {
         messages.push(format!("`{folder}` is a path of one machine; derive it, or ask for it"));
     }
-    let line = line.to_lowercase();
+    let line = line.to_lowercase().replace(ECOSYSTEM, "");
     for host in REGISTRIES.iter().filter(|host| line.contains(*host)) {
         messages.push(format!("`{host}` is the address of a package registry; leave it to the tools"));
     }
@@ -63,7 +66,7 @@ fn names_folder(line: &str, folder: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FOLDERS, MAKING, REGISTRIES, check};
+    use super::{ECOSYSTEM, FOLDERS, MAKING, REGISTRIES, check};
     use crate::tidy::files::File;
 
     fn count(path: &str, text: &str) -> usize {
@@ -92,6 +95,8 @@ mod tests {
         }
         let host = REGISTRIES[0];
         assert_eq!(count("Cargo.lock", host), 0, "lock files are written by tools");
+        assert_eq!(count("a.json", &format!("{{ {ECOSYSTEM} }}")), 0, "an ecosystem has that name");
+        assert_eq!(count("a.json", &format!("{{ {ECOSYSTEM}, \"url\": \"https://{host}\" }}")), 1);
         assert_eq!(
             count("docs/a.md", &format!("line\nThe {}", host.to_uppercase())),
             1,

@@ -1,4 +1,4 @@
-use super::read;
+use super::{PUBLIC, read};
 use crate::component::{Component, Source};
 use std::path::Path;
 use towpath_provider::{ProviderError, ProviderErrorKind};
@@ -14,7 +14,8 @@ fn shape(components: &[Component]) -> Vec<(String, Vec<String>)> {
     components.iter().map(|c| (name(c), edges(c))).collect()
 }
 
-const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+const REGISTRY: &str = PUBLIC[0];
+const SPARSE: &str = PUBLIC[1];
 
 #[test]
 fn the_first_version_has_its_sums_in_metadata() {
@@ -69,7 +70,7 @@ checksum = "cd"
 [[package]]
 name = "demo"
 version = "2.0.0"
-source = "sparse+https://index.crates.io/"
+source = "{SPARSE}"
 
 [[package]]
 name = "other"

@@ -15,7 +15,7 @@ dependencies = ["demo-a"]
 [[package]]
 name = "demo-a"
 version = "1.0.0+b.1"
-source = "registry+https://github.com/rust-lang/crates.io-index"
+source = "PUBLIC"
 checksum = "5df6e0e1761359d30a8275058e299fcc0381534545f55cf43e41983f5d4c9456"
 dependencies = ["demo-b"]
 
@@ -26,6 +26,7 @@ source = "git+https://g.example/demo-b#0123"
 "#;
 
 fn components(text: &str) -> Vec<Component> {
+    let text = &text.replace("PUBLIC", lock::PUBLIC[0]);
     crate::component::merge(vec![lock::read(Path::new("Cargo.lock"), text).unwrap()])
 }
 
