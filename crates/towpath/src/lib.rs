@@ -59,8 +59,6 @@ pub use towpath_engine as engine;
 pub use towpath_machine as machine;
 pub use towpath_model as model;
 pub use towpath_provider as provider;
-#[cfg(feature = "local")]
-pub use towpath_provider_local as local;
 #[cfg(feature = "oci")]
 pub use towpath_provider_oci as oci;
 #[cfg(feature = "osv")]
@@ -83,4 +81,6 @@ pub use towpath_engine::{
     Run, SecretSource, Settled, Start, Until, Update, Updates, os_user,
 };
 
+#[cfg(feature = "local")]
+pub mod local;
 pub mod prelude;
