@@ -212,12 +212,20 @@ pub struct Declared {
     pub undo: UndoPolicy,
     /// Whether the run goes on when it fails for good.
     pub best_effort: bool,
+    /// Whether the run no longer unwinds once it is done.
+    pub point_of_no_return: bool,
 }
 
 impl Declared {
-    /// What the kind of `S` says of all its steps. None is best effort.
+    /// What the kind of `S` says of all its steps. None is best effort, and none a point of no return.
     pub fn of_kind<S: Step>() -> Self {
-        Declared { in_doubt: S::IN_DOUBT, methods: S::METHODS, undo: S::UNDO, best_effort: false }
+        Declared {
+            in_doubt: S::IN_DOUBT,
+            methods: S::METHODS,
+            undo: S::UNDO,
+            best_effort: false,
+            point_of_no_return: false,
+        }
     }
 }
 

@@ -3,15 +3,30 @@
 //! They are written against three traits of `towpath-provider`: a `Platform` that runs releases, a `TrafficRouter` that sends
 //! traffic to them, a `MetricsSource` that tells how they answer. An environment says who plays these roles.
 
+mod canary;
 mod image;
+mod judge;
+mod live;
+mod preview;
+mod progress;
+mod promote;
 mod release;
+mod rollout;
+mod shift;
+mod traffic;
+mod world;
 
+pub use canary::{BlueGreen, Canary, Unplaced};
 pub use image::Image;
+pub use judge::{ErrorRate, Latency, Rule};
+pub use live::{Live, Previous};
+pub use promote::{Promote, UnplacedPromote};
 pub use release::{Health, MakeRelease, Release};
+pub use shift::Inconclusive;
 
 use towpath_step::Steps;
 
 /// The kinds of this module.
 pub(crate) fn steps() -> Steps {
-    Steps::new().with::<MakeRelease>()
+    Steps::new().with::<MakeRelease>().with::<Canary>().with::<BlueGreen>().with::<Promote>()
 }

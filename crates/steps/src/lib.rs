@@ -9,6 +9,9 @@
 //! | `HttpCheck` | asks an address until it answers as it should; feature `http` | changes nothing |
 //! | `HttpCall` | sends a request that may change something; feature `http` | as its method or its author says |
 //! | `MakeRelease` | says what is to run; feature `deploy` | changes nothing |
+//! | `Canary` | sends a growing part of the traffic to a release, and judges each part; feature `deploy` | looks at the traffic |
+//! | `BlueGreen` | sends all traffic to a release at once, and goes back when it is worse; feature `deploy` | looks at the traffic |
+//! | `Promote` | makes a release the stable one; feature `deploy` | looks at the traffic |
 //! | [`Notify`] | tells people something | tells it again |
 //!
 //! [`steps`] registers them all. What each does in every case is in the book, under *stock steps*.

@@ -10,6 +10,10 @@ pub use towpath_step::{
 };
 #[cfg(feature = "stock")]
 pub use towpath_steps as stock;
+#[cfg(feature = "deploy")]
+pub use towpath_steps::deploy::{
+    BlueGreen, Canary, ErrorRate, Image, Inconclusive, Latency, Live, MakeRelease, Promote, Release,
+};
 #[cfg(feature = "stock")]
 pub use towpath_steps::{Approval, Calendar, Expired, Notify, Wait, Window};
 #[cfg(all(feature = "stock", unix))]

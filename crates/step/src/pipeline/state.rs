@@ -291,7 +291,7 @@ impl State {
 
 /// A step of the way forward, with nothing said beyond what every step says.
 pub(crate) fn blank(id: StepId, kind: Kind, with: Json, declared: Declared) -> StepRecord {
-    let Declared { in_doubt, methods, undo, best_effort } = declared;
+    let Declared { in_doubt, methods, undo, best_effort, point_of_no_return } = declared;
     StepRecord {
         id,
         kind,
@@ -307,7 +307,7 @@ pub(crate) fn blank(id: StepId, kind: Kind, with: Json, declared: Declared) -> S
         methods,
         undo,
         best_effort,
-        point_of_no_return: false,
+        point_of_no_return,
         retry: RetryPolicy::default(),
         undo_retry: RetryPolicy::default(),
         observe_retry: RetryPolicy::observing(),

@@ -158,8 +158,13 @@ impl<Out: Output> Draft<Out> {
         let undoes = |step: &StepRecord| step.methods.compensate && step.undo != UndoPolicy::Keep;
         let compensate = each.steps.iter().any(undoes);
         let methods = Methods { compensate, ..Methods::default() };
-        let declared =
-            Declared { in_doubt: InDoubt::NoEffect, methods, undo: UndoPolicy::Undo, best_effort: false };
+        let declared = Declared {
+            in_doubt: InDoubt::NoEffect,
+            methods,
+            undo: UndoPolicy::Undo,
+            best_effort: false,
+            point_of_no_return: false,
+        };
         let record = StepRecord {
             role: Role::ForEach { list, key, each: Box::new(each), parallel: ITEMS },
             reads: edges.0,
