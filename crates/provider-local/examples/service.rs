@@ -14,7 +14,8 @@
 //! | `/env/NAME` | a variable of its environment |
 //! | anything else | its version |
 //!
-//! With `EXIT=CODE` it ends at once; with `IDLE_MS=N` it closes connections that were silent for so long; with `ONE=1` it closes
+//! With `EXIT=CODE` it ends at once; with `IDLE_MS=N` it closes connections that were silent for so long
+//! after a request; with `ONE=1` it closes
 //! each connection after the second request without an answer, as a server does that loses patience.
 
 use std::{
@@ -77,7 +78,6 @@ fn head(reader: &mut impl BufRead) -> io::Result<Option<Head>> {
 fn serve(stream: TcpStream) -> io::Result<()> {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(number("IDLE_MS").map(Duration::from_millis))?;
     let (mut reader, mut writer) = (BufReader::new(stream.try_clone()?), stream);
     let mut requests = 0;
     while let Some(head) = head(&mut reader)? {
@@ -86,6 +86,8 @@ fn serve(stream: TcpStream) -> io::Result<()> {
             return Ok(());
         }
         answer(&mut reader, &mut writer, &head)?;
+        // Of a connection that was just made, nobody is impatient.
+        reader.get_ref().set_read_timeout(number("IDLE_MS").map(Duration::from_millis))?;
     }
     Ok(())
 }

@@ -441,7 +441,8 @@ async fn listen(service: Arc<Service>) {
                 if service.show(|shown| shown.problem.replace(text.clone())).as_ref() != Some(&text) {
                     note(format_args!("{}: {text}", service.name));
                 }
-                after(Duration::from_millis(500)).await;
+                // Soon: as a rule it is what a killed supervisor had open, and the kernel has not closed yet.
+                after(Duration::from_millis(50)).await;
             }
         }
     }

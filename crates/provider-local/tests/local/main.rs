@@ -2,7 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "tests, and the helpers that only they use")]
 
 mod contract;
+mod failures;
 mod http;
+mod images;
 mod killed;
+mod load;
+mod prometheus;
+mod proxy;
 mod relay;
 mod world;
