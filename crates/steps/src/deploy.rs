@@ -11,22 +11,33 @@ mod preview;
 mod progress;
 mod promote;
 mod release;
+mod retire;
+mod rollback;
 mod rollout;
 mod shift;
 mod traffic;
 mod world;
 
-pub use canary::{BlueGreen, Canary, Unplaced};
+pub use canary::{BlueGreen, Canary, Rolling, Unplaced};
 pub use image::Image;
 pub use judge::{ErrorRate, Latency, Rule};
 pub use live::{Live, Previous};
 pub use promote::{Promote, UnplacedPromote};
 pub use release::{Health, MakeRelease, Release};
+pub use retire::{Retire, Retired, UnplacedRetire};
+pub use rollback::{Rollback, UnplacedRollback};
 pub use shift::Inconclusive;
 
 use towpath_step::Steps;
 
 /// The kinds of this module.
 pub(crate) fn steps() -> Steps {
-    Steps::new().with::<MakeRelease>().with::<Canary>().with::<BlueGreen>().with::<Promote>()
+    Steps::new()
+        .with::<MakeRelease>()
+        .with::<Canary>()
+        .with::<BlueGreen>()
+        .with::<Promote>()
+        .with::<Rolling>()
+        .with::<Retire>()
+        .with::<Rollback>()
 }

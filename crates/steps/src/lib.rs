@@ -11,7 +11,10 @@
 //! | `MakeRelease` | says what is to run; feature `deploy` | changes nothing |
 //! | `Canary` | sends a growing part of the traffic to a release, and judges each part; feature `deploy` | looks at the traffic |
 //! | `BlueGreen` | sends all traffic to a release at once, and goes back when it is worse; feature `deploy` | looks at the traffic |
+//! | `Rolling` | replaces instances a few at a time, with their traffic; feature `deploy` | looks at the traffic |
 //! | `Promote` | makes a release the stable one; feature `deploy` | looks at the traffic |
+//! | `Retire` | removes releases that came before; feature `deploy` | does what is left to do |
+//! | `Rollback` | goes back to a release that was there before; feature `deploy` | looks at the traffic |
 //! | [`Notify`] | tells people something | tells it again |
 //!
 //! [`steps`] registers them all. What each does in every case is in the book, under *stock steps*.

@@ -76,6 +76,34 @@ pub struct BlueGreen {
     shift: Shift,
 }
 
+/// Replaces the instances of a service a few at a time, with the traffic that belongs to them: kind `towpath.rolling/v1`. Its
+/// output is a [`Live`].
+///
+/// ```
+/// # extern crate towpath_step as towpath;
+/// use std::time::Duration;
+/// use towpath_step::{Environment, Pipeline, PlanErrors};
+/// use towpath_steps::deploy::{Release, Rolling};
+///
+/// let staging = Environment::named("staging");
+/// let p = Pipeline::new("orders");
+/// let release = p.param::<Release>("release");
+/// p.step("roll", Rolling::of(&release).to(&staging).batch(2).bake(Duration::from_secs(30)));
+/// p.build()?;
+/// # Ok::<(), PlanErrors>(())
+/// ```
+///
+/// After each batch the new release has that part of the traffic, is watched, and the release before it gives up as many
+/// instances; one of them stays until it is retired. For where there is no room for two whole releases. It holds no weight
+/// by a dead man's switch: a release that has given up instances could not take all traffic back at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rolling {
+    release: Input<Release>,
+    environment: Environment,
+    shift: Shift,
+}
+
 /// A step of which is not known yet where it goes: [`to`](Self::to) says so.
 #[derive(Clone, Debug)]
 #[must_use = "say where it goes, with `to`"]
@@ -127,7 +155,31 @@ impl BlueGreen {
     shift_setters!();
 }
 
-/// What these two do as steps.
+impl Rolling {
+    /// This release, or one that has passed a gate, in the place of the one that is there: one instance at a time, each
+    /// watched for half a minute, judged by health alone unless a rule is given.
+    pub fn of(release: impl IntoInput<Release>) -> Unplaced<Rolling> {
+        Unplaced::new(release.into_input(), |release, environment| {
+            let shift = Shift::through(Vec::new(), Duration::from_secs(30));
+            Rolling {
+                release,
+                environment,
+                shift: Shift { batch: Some(1), judge: Some(Vec::new()), ..shift },
+            }
+        })
+    }
+
+    /// How many instances are replaced at a time; one by default.
+    #[must_use]
+    pub fn batch(mut self, instances: u32) -> Self {
+        self.shift.batch = Some(instances);
+        self
+    }
+
+    shift_setters!();
+}
+
+/// What these do as steps.
 macro_rules! shifting_step {
     ($step:ty, $kind:literal) => {
         impl Step for $step {
@@ -199,6 +251,7 @@ macro_rules! shifting_step {
 
 shifting_step!(Canary, "towpath.canary/v1");
 shifting_step!(BlueGreen, "towpath.blue-green/v1");
+shifting_step!(Rolling, "towpath.rolling/v1");
 
 /// The power over the weight of a service, where its name is known before the run.
 pub(super) fn claims(release: &Input<Release>, environment: &Environment) -> Vec<Claim> {

@@ -74,9 +74,10 @@ pub(super) async fn of_shift(
         Some(routes) => world.release(&release.service, &routes.stable).await?.is_none(),
         None => true,
     };
-    let to = if is_first { 100 } else { shift.weights.last().copied().unwrap_or(0) };
+    let points = shift.points(release.instances);
+    let to = if is_first { 100 } else { points.last().map_or(0, |point| point.weight) };
     let change = of_weight(environment, release, routes.as_ref(), to);
-    let way: Vec<_> = shift.weights.iter().map(ToString::to_string).collect();
+    let way: Vec<_> = points.iter().map(|point| point.weight.to_string()).collect();
     changes.push(match (is_first, routes) {
         (true, _) => change.because("the first release of its service: all traffic at once"),
         (false, Some(routes)) if routes.stable == release.version => {

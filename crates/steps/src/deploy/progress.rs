@@ -15,6 +15,8 @@ pub(super) struct Progress {
     pub(super) sent: Option<Timestamp>,
     /// The platform has taken the order over.
     pub(super) ordered: bool,
+    /// How many instances were ordered last, of one that grows.
+    pub(super) instances: u32,
     /// Until when its instances have to be healthy.
     pub(super) healthy_by: Option<Timestamp>,
     pub(super) is_healthy: bool,

@@ -8,14 +8,14 @@ pub(super) use undo::{back, observed, put_back};
 use super::{
     Live, Release,
     progress::Progress,
-    shift::Shift,
+    shift::{Point, Shift},
     traffic::{Belief, Stand, move_to, mover, seen, weights},
     world::{Before, World, last_words},
 };
 use bake::Baked;
 use std::time::Duration;
 use towpath_model::{FailureKind, Key};
-use towpath_provider::{ReleaseState, RouteChange, Routes};
+use towpath_provider::{ReleaseSpec, ReleaseState, RouteChange, Routes};
 use towpath_step::{Environment, StepContext, StepError};
 
 /// How often the switch may act, or the step be handed back what others took over, before somebody has to look.
@@ -29,6 +29,7 @@ pub(super) struct Rollout<'a> {
     pub(super) release: Release,
     pub(super) before: Before,
     pub(super) shift: &'a Shift,
+    pub(super) points: Vec<Point>,
     pub(super) now: Progress,
 }
 
@@ -47,15 +48,13 @@ impl<'a> Rollout<'a> {
     ) -> Result<Self, StepError> {
         let world = World::of(cx, environment)?;
         let (before, now) = (cx.before()?, cx.last_checkpoint()?.unwrap_or_default());
-        Ok(Rollout { cx, world, environment, release, before, shift, now })
+        let points = shift.points(release.instances);
+        Ok(Rollout { cx, world, environment, release, before, shift, points, now })
     }
 
     /// The whole way, from wherever an earlier entry left it.
     pub(super) async fn go(mut self) -> Result<Live, StepError> {
-        self.release.check()?;
-        self.shift.check(self.world.router.capability().weights)?;
-        self.order().await?;
-        self.become_healthy().await?;
+        self.begin().await?;
         match self.before.stable() {
             None => self.first().await?,
             Some(stable) if stable == self.release.version => {
@@ -68,19 +67,83 @@ impl<'a> Rollout<'a> {
         self.live().await
     }
 
-    /// Has the platform run the release.
+    /// All traffic at once and for good, with no more than health to go by: the way back.
+    pub(super) async fn go_at_once(mut self) -> Result<Live, StepError> {
+        self.begin().await?;
+        let version = self.release.version.clone();
+        let is_there = |routes: &Routes| routes.stable == version && routes.weight(&version) == 100;
+        match &self.before.routes {
+            Some(routes) if is_there(routes) => {
+                self.cx.log(format_args!("{self} is the stable release already: no traffic is moved"));
+            }
+            _ => {
+                let change = RouteChange::all_to(&version, None);
+                while let Set::Again = self.set("all", &change).await? {}
+            }
+        }
+        self.cx.checkpoint(&self.now).await?;
+        self.live().await
+    }
+
+    async fn begin(&mut self) -> Result<(), StepError> {
+        self.release.check()?;
+        self.shift.check(&self.points, self.world.router.capability().weights)?;
+        self.order().await?;
+        self.become_healthy().await
+    }
+
+    /// Has the platform run the release: all of it, unless it grows behind one that shrinks.
     async fn order(&mut self) -> Result<(), StepError> {
         if self.now.ordered {
             return Ok(());
         }
+        let is_alone = self.before.stable().is_none_or(|stable| stable == self.release.version);
+        let first = self.points.first().map_or(self.release.instances, |point| point.instances);
+        self.now.instances = if is_alone { self.release.instances } else { first };
         self.now.created |= self.before.release(&self.release.version).is_none();
         self.now.sent = Some(self.cx.now());
         self.cx.checkpoint(&self.now).await?;
         self.cx.progress(0, format_args!("order {self}"));
-        self.world.platform.deploy(&self.release.clone().into(), &self.cx.run_key("deploy")).await?;
+        self.deploy("deploy").await?;
         self.now.ordered = true;
         self.now.sent = None;
         Ok(())
+    }
+
+    async fn deploy(&self, what: &str) -> Result<(), StepError> {
+        let spec = ReleaseSpec { instances: self.now.instances, ..self.release.clone().into() };
+        Ok(self.world.platform.deploy(&spec, &self.cx.run_key(what)).await?)
+    }
+
+    /// Has as many instances as belong to the next weight.
+    async fn grow(&mut self, to: u32) -> Result<(), StepError> {
+        if self.now.instances < to {
+            self.now.instances = to;
+            (self.now.is_healthy, self.now.healthy_by) = (false, None);
+            self.now.sent = Some(self.cx.now());
+            self.cx.checkpoint(&self.now).await?;
+            self.deploy(&format!("deploy-{to}")).await?;
+            self.now.sent = None;
+        }
+        self.become_healthy().await
+    }
+
+    /// The release before has as many instances fewer. One stays until it is retired.
+    async fn shrink(&self, point: Point) -> Result<(), StepError> {
+        let Some(was) = self.before.release(self.stable()?).filter(|_| self.shift.batch.is_some()) else {
+            return Ok(());
+        };
+        let Some(spec) = &was.spec else {
+            self.cx.log(format_args!(
+                "the platform does not say how {} was deployed: it keeps its size",
+                was.version
+            ));
+            return Ok(());
+        };
+        let left = u64::from(was.wanted) * u64::from(100 - point.weight);
+        let instances = u32::try_from(left.div_ceil(100)).unwrap_or(was.wanted).max(1);
+        let key = self.cx.run_key(&format!("shrink-{instances}"));
+        Ok(self.world.platform.deploy(&ReleaseSpec { instances, ..spec.clone() }, &key).await?)
     }
 
     /// Waits until all of its instances can take traffic.
@@ -88,7 +151,7 @@ impl<'a> Rollout<'a> {
         if self.now.is_healthy {
             return Ok(());
         }
-        let within = self.shift.healthy_within();
+        let (within, wanted) = (self.shift.healthy_within(), self.now.instances);
         let every = (within / 60).clamp(Duration::from_millis(250), Duration::from_secs(5));
         let by = *self.now.healthy_by.get_or_insert(self.cx.now().plus(within));
         loop {
@@ -100,12 +163,10 @@ impl<'a> Rollout<'a> {
             };
             if self.cx.now() >= by {
                 return Err(StepError::rejected(format!(
-                    "{self} did not become healthy within {within:?}: {healthy} of {} instances are; {why}",
-                    self.release.instances
+                    "{self} did not become healthy within {within:?}: {healthy} of {wanted} instances are; {why}"
                 )));
             }
-            self.cx
-                .progress(0, format_args!("{healthy} of {} instances are healthy", self.release.instances));
+            self.cx.progress(0, format_args!("{healthy} of {wanted} instances are healthy"));
             self.now.waits += 1;
             self.cx.sleep(&format!("healthy-{}", self.now.waits), every).saving(&self.now).await?;
         }
@@ -136,18 +197,20 @@ impl<'a> Rollout<'a> {
     /// Raises the weight, and watches each.
     async fn climb(&mut self) -> Result<(), StepError> {
         loop {
-            while let Some(weight) = self.shift.weights.get(self.now.at).copied() {
-                if let Set::Again = self.weigh(weight).await? {
+            while let Some(point) = self.points.get(self.now.at).copied() {
+                self.grow(point.instances).await?;
+                if let Set::Again = self.weigh(point.weight).await? {
                     continue;
                 }
-                if let Baked::Done = self.bake(weight).await? {
+                if let Baked::Done = self.bake(point.weight).await? {
+                    self.shrink(point).await?;
                     (self.now.at, self.now.bake) = (self.now.at + 1, None);
                 }
             }
             // It has been found good: from here on it stays without us.
             match self.keep().await? {
                 Set::There => return Ok(()),
-                Set::Again => self.now.at = self.shift.weights.len() - 1,
+                Set::Again => self.now.at = self.points.len() - 1,
             }
         }
     }
@@ -157,16 +220,17 @@ impl<'a> Rollout<'a> {
             return Ok(Set::There);
         }
         let now = self.cx.now();
-        let early = if self.shift.weights[0] == 100 { self.shift.bake() } else { Duration::ZERO };
+        let early = if self.points[0].weight == 100 { self.shift.bake() } else { Duration::ZERO };
         self.now.baseline.get_or_insert((earlier(now, early), None));
         let change = RouteChange::split(self.stable()?, &self.release.version, weight, None);
-        let change =
-            if self.world.router.capability().dead_man { change.held_for(self.shift.hold()) } else { change };
+        // What has shrunk could not take all traffic back at once.
+        let is_held = self.world.router.capability().dead_man && self.shift.batch.is_none();
+        let change = if is_held { change.held_for(self.shift.hold()) } else { change };
         self.set(&format!("weight-{weight}"), &change).await
     }
 
     async fn keep(&mut self) -> Result<Set, StepError> {
-        let weight = self.shift.weights.last().copied().unwrap_or(100);
+        let weight = self.points.last().map_or(100, |point| point.weight);
         if !self.now.moved.as_ref().is_some_and(|moved| moved.is_held) {
             return Ok(Set::There);
         }

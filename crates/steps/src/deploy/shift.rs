@@ -23,7 +23,12 @@ pub enum Inconclusive {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Shift {
+    /// Percents; of a rolling one they follow from its batches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) weights: Vec<u8>,
+    /// So many instances at once are replaced: the new release grows, and the one before it shrinks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) batch: Option<u32>,
     pub(super) bake_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) every_ms: Option<u64>,
@@ -38,6 +43,13 @@ pub(super) struct Shift {
     pub(super) drain_ms: u64,
 }
 
+/// One weight on the way, and how many instances of the release run then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Point {
+    pub(super) weight: u8,
+    pub(super) instances: u32,
+}
+
 /// Most looks in one bake: below what a step may wait.
 const LOOKS: u64 = 2_000;
 
@@ -45,6 +57,7 @@ impl Shift {
     pub(super) fn through(weights: Vec<u8>, bake: Duration) -> Self {
         Shift {
             weights,
+            batch: None,
             bake_ms: crate::time::millis(bake),
             every_ms: None,
             hold_ms: None,
@@ -91,25 +104,45 @@ impl Shift {
         self.judge.get_or_insert_default().push(rule);
     }
 
+    /// The weights that a release of so many instances goes through, and how many of them run at each.
+    pub(super) fn points(&self, instances: u32) -> Vec<Point> {
+        let Some(batch) = self.batch else {
+            return self.weights.iter().map(|weight| Point { weight: *weight, instances }).collect();
+        };
+        let batch = batch.clamp(1, instances.max(1));
+        let counts = (1..=instances.div_ceil(batch)).map(|n| (n * batch).min(instances));
+        let mut points: Vec<Point> = counts
+            .map(|n| Point { weight: u8::try_from(n * 100 / instances).unwrap_or(100).max(1), instances: n })
+            .collect();
+        points.dedup_by_key(|point| point.weight);
+        if let Some(last) = points.last_mut() {
+            last.instances = instances;
+        }
+        points
+    }
+
     /// How often a whole rollout looks at most: said before it begins, so that many looks raise no false alarms.
-    pub(super) fn looks(&self) -> Looks {
-        let bakes = self.weights.len() as u64 * u64::from(self.prolongations + 1);
+    pub(super) fn looks(&self, points: usize) -> Looks {
+        let bakes = points as u64 * u64::from(self.prolongations + 1);
         let in_one = (self.bake().as_millis().div_ceil(self.every().as_millis().max(1)) as u64).max(1) - 1;
         let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         Looks { interim: count(bakes * in_one), last: count(bakes) }
     }
 
     /// Fails for good when it makes no sense, before anything has happened.
-    pub(super) fn check(&self, has_weights: bool) -> Result<(), StepError> {
+    pub(super) fn check(&self, points: &[Point], has_weights: bool) -> Result<(), StepError> {
         let wrong = |what: String| Err(StepError::permanent(what));
-        let is_rising = self.weights.windows(2).all(|pair| pair[0] < pair[1]);
-        if self.weights.is_empty() || !is_rising || self.weights.iter().any(|w| *w == 0 || *w > 100) {
+        let is_rising = points.windows(2).all(|pair| pair[0].weight < pair[1].weight);
+        if points.is_empty() || !is_rising || points.iter().any(|p| p.weight == 0 || p.weight > 100) {
             return wrong(format!(
                 "the weights {:?} are no way up: give percents from 1 to 100, each above the one before",
                 self.weights
             ));
         }
-        if !has_weights && self.weights.iter().any(|weight| *weight < 100) {
+        if self.batch == Some(0) {
+            return wrong("a batch of 0 instances replaces nothing: give it one at least".to_owned());
+        }
+        if !has_weights && points.iter().any(|point| point.weight < 100) {
             return wrong(
                 "the router sends all traffic or none: use BlueGreen, or weights of [100]".to_owned(),
             );
@@ -208,27 +241,45 @@ mod tests {
     use std::time::Duration;
     use towpath_analysis::Looks;
 
+    fn check(shift: Shift, has_weights: bool) -> Result<(), towpath_step::StepError> {
+        shift.check(&shift.points(2), has_weights)
+    }
+
+    #[test]
+    fn batches_are_weights_and_end_with_everything() {
+        let of = |batch, instances| {
+            let shift = Shift { batch: Some(batch), ..Shift::through(Vec::new(), Duration::ZERO) };
+            shift.points(instances).iter().map(|p| (p.weight, p.instances)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(1, 3), [(33, 1), (66, 2), (100, 3)]);
+        assert_eq!(of(2, 5), [(40, 2), (80, 4), (100, 5)]);
+        assert_eq!(of(9, 2), [(100, 2)]);
+        assert_eq!(of(1, 1), [(100, 1)]);
+        let many = of(1, 1_000);
+        assert_eq!((many.len(), many[0], many[99]), (100, (1, 1), (100, 1_000)));
+    }
+
     #[test]
     fn what_makes_no_sense_is_said_before_anything_happens() {
         let of = |weights: &[u8]| Shift::through(weights.to_vec(), Duration::from_secs(600));
-        assert!(of(&[10, 50, 100]).check(true).is_ok());
+        assert!(check(of(&[10, 50, 100]), true).is_ok());
         for weights in [&[][..], &[0, 100], &[50, 10], &[10, 10], &[10, 101]] {
-            let error = of(weights).check(true).unwrap_err().to_string();
+            let error = check(of(weights), true).unwrap_err().to_string();
             assert!(error.contains("are no way up"), "{error}");
         }
-        assert!(of(&[10, 100]).check(false).unwrap_err().to_string().contains("use BlueGreen"));
-        assert!(of(&[100]).check(false).is_ok());
+        assert!(check(of(&[10, 100]), false).unwrap_err().to_string().contains("use BlueGreen"));
+        assert!(check(of(&[100]), false).is_ok());
         let often = Shift { every_ms: Some(1), ..of(&[100]) };
-        assert!(often.check(true).unwrap_err().to_string().contains("look less often"));
+        assert!(check(often, true).unwrap_err().to_string().contains("look less often"));
         let short = Shift { hold_ms: Some(1_000), ..of(&[100]) };
-        assert!(short.check(true).unwrap_err().to_string().contains("hold it for longer"));
+        assert!(check(short, true).unwrap_err().to_string().contains("hold it for longer"));
     }
 
     #[test]
     fn all_looks_are_counted_beforehand() {
         let shift = Shift::through(vec![10, 50, 100], Duration::from_secs(600));
         assert_eq!(shift.every(), Duration::from_secs(30));
-        assert_eq!(shift.looks(), Looks { interim: 9 * 19, last: 9 });
+        assert_eq!(shift.looks(3), Looks { interim: 9 * 19, last: 9 });
         assert_eq!(shift.hold(), Duration::from_secs(120));
     }
 }

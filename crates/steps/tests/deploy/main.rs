@@ -6,6 +6,8 @@ extern crate towpath_step as towpath;
 
 mod crash;
 mod faults;
+mod others;
 mod rollouts;
 mod scene;
 mod steps;
+mod stored;

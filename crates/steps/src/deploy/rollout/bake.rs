@@ -100,7 +100,7 @@ impl Rollout<'_> {
                 false => Verdict::inconclusive(words),
             }));
         };
-        let looks = self.shift.looks();
+        let looks = self.shift.looks(self.points.len());
         let look = if is_over { looks.last() } else { looks.interim() };
         let (canary, baseline) = self.windows(weight, bake, lag, metrics.capability().keeps);
         let stable = self.stable()?;
@@ -222,7 +222,7 @@ impl Rollout<'_> {
         let (now, whole) = (self.cx.now(), bake.until.since(bake.from));
         let passed = now.min(bake.until).since(bake.from);
         let part = passed.as_secs_f64() / whole.as_secs_f64().max(0.001);
-        let percent = (self.now.at as f64 + part) * 100.0 / self.shift.weights.len().max(1) as f64;
+        let percent = (self.now.at as f64 + part) * 100.0 / self.points.len().max(1) as f64;
         self.cx.progress(
             percent.clamp(0.0, 100.0) as u8,
             format_args!(

@@ -3,7 +3,7 @@
 use crate::deploy::{
     Live, Release,
     progress::Progress,
-    shift::Shift,
+    shift::{Point, Shift},
     traffic::{Belief, Stand, mover, seen, weights},
     world::{Before, World},
 };
@@ -13,12 +13,12 @@ use towpath_provider::{Mover, ProviderErrorKind, RouteChange, Routes};
 use towpath_step::{Observed, StepContext, StepError, Undo, UndoEnded};
 
 /// The names of all moves that a rollout may have made so far.
-fn names(shift: &Shift, now: &Progress) -> Vec<String> {
+fn names(points: &[Point], now: &Progress) -> Vec<String> {
     let mut progress = now.clone();
     let mut names = Vec::new();
     for again in 0..=now.again {
         progress.again = again;
-        names.extend(shift.weights.iter().map(|weight| progress.name_of(&format!("weight-{weight}"))));
+        names.extend(points.iter().map(|point| progress.name_of(&format!("weight-{}", point.weight))));
         names.extend(["keep", "all"].map(|what| progress.name_of(what)));
     }
     names
@@ -38,7 +38,8 @@ pub(in crate::deploy) async fn observed(
             "a call that was cut off may take effect for another {left:?}"
         )));
     }
-    let weight = shift.weights.get(now.at).or(shift.weights.last()).copied().unwrap_or(100);
+    let points = shift.points(release.instances);
+    let weight = points.get(now.at).or(points.last()).map_or(100, |point| point.weight);
     let next = [format!("weight-{weight}"), "keep".to_owned(), "all".to_owned()];
     let routes = world.router.routes(&release.service).await?;
     for name in next {
@@ -79,9 +80,36 @@ pub(in crate::deploy) async fn back(
         let error = StepError::transient("a call that was cut off may still take effect");
         return Err(error.retry_after(left));
     }
-    let keys: Vec<Key> = names(shift, &now).iter().map(|name| cx.run_key(name)).collect();
+    let points = shift.points(release.instances);
+    let keys: Vec<Key> = names(&points, &now).iter().map(|name| cx.run_key(name)).collect();
+    if shift.batch.is_some() {
+        grow_again(cx, world, release, &before).await?;
+    }
     put_back(cx, world, release, &before, |routes| is_own(routes, &keys, &now)).await?;
     remove(cx, world, release, &before, now.created, shift.drain()).await
+}
+
+/// Gives the release before its instances back, and has them be healthy before they get its traffic back.
+async fn grow_again(
+    cx: &StepContext,
+    world: &World,
+    release: &Release,
+    before: &Before,
+) -> Result<(), StepError> {
+    let was = before.stable().filter(|stable| *stable != release.version);
+    let Some(was) = was.and_then(|stable| before.release(stable)) else { return Ok(()) };
+    let Some(spec) = &was.spec else { return Ok(()) };
+    let there = world.release(&release.service, &was.version).await?;
+    if there.as_ref().is_none_or(|there| there.wanted != was.wanted) {
+        world.platform.deploy(spec, &cx.key("grow")?).await?;
+    }
+    match world.release(&release.service, &was.version).await? {
+        Some(there) if there.is_ready() => Ok(()),
+        _ => {
+            let what = format!("{} {} has not all of its instances again", release.service, was.version);
+            Err(StepError::transient(what).retry_after(Duration::from_secs(15)))
+        }
+    }
 }
 
 /// Whether the traffic stands as a rollout left it: by its key, by the switch after it, or by what it is, for who came after
