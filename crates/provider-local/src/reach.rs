@@ -201,13 +201,14 @@ impl Reach {
         // What cannot be rotated now is rotated the next time.
         let _ = files::rotate(&self.folder.log(), 1 << 20);
         let (program, arguments) = match &self.program {
-            Some((program, arguments)) => (program.clone(), arguments.clone()),
+            Some((program, arguments)) => (from_the_root(program), arguments.clone()),
             None => (std::env::current_exe().map_err(unknown_program)?.into_os_string(), Vec::new()),
         };
         let mut command = Command::new("/bin/sh");
         command.args(["-c", CLEAN, "towpath-supervisor"]).arg(&program).args(arguments);
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        command.env(ROLE, self.folder.path());
+        // Not where this process is: that folder may be on a disk that is to go.
+        command.env(ROLE, self.folder.path()).current_dir(self.folder.path());
         let private = |name: &OsString| {
             let name = name.to_string_lossy();
             name.starts_with("TOWPATH_SECRET_") || name == "TOWPATH_KEY"
@@ -245,6 +246,15 @@ impl Reach {
             None => error,
         }
     }
+}
+
+/// A program that is named by a path, from wherever it is run. A bare name is looked for in `PATH`.
+fn from_the_root(program: &OsString) -> OsString {
+    let path = Path::new(program);
+    if path.components().count() < 2 && !path.starts_with(".") {
+        return program.clone();
+    }
+    std::path::absolute(path).map_or_else(|_| program.clone(), Into::into)
 }
 
 fn unknown_program(error: io::Error) -> ProviderError {

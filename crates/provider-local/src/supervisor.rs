@@ -6,6 +6,7 @@ mod choice;
 mod headers;
 mod instance;
 mod keeper;
+mod limits;
 mod meters;
 mod probe;
 mod prometheus;

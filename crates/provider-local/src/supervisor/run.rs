@@ -47,6 +47,7 @@ pub(crate) enum Ended {
 pub(crate) async fn run(folder: Folder) -> io::Result<Ended> {
     make_folders(&folder)?;
     let Some(_lock) = lock(&folder)? else { return Ok(Ended::Another) };
+    super::limits::raise();
     // Handlers rather than the default, so that a program that is started does not inherit what a shell ignores.
     let mut told =
         [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::quit())?];

@@ -216,3 +216,21 @@ pub(crate) async fn metrics(world: &World) -> String {
     );
     answer.text()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_may_open_more_files_than_its_instances() {
+    let world = World::new();
+    world.up("orders", "1.0.0").await;
+    let limit = |pid: &str| {
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().to_owned();
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        (words[3].clone(), words[4].clone())
+    };
+    let state = std::fs::read(world.folder.path().join("services/orders/state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    let instance = state["releases"]["1.0.0"]["instances"]["1"]["process"]["pid"].to_string();
+    let supervisor = limit(&super::world::supervisor_pid(world.folder.path()).to_string());
+    assert_eq!(supervisor.0, supervisor.1);
+    assert_eq!(limit(&instance).0, limit("self").0, "an instance has what there was before");
+}
