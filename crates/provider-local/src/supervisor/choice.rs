@@ -97,10 +97,11 @@ impl Table {
     fn instance(&mut self, version: &str, tried: &[u64]) -> Option<Ticket> {
         self.turn = self.turn.wrapping_add(1);
         let takes = |i: &&Arc<Instance>| i.version == version && i.takes_traffic() && !tried.contains(&i.id);
-        let able: Vec<_> = self.instances.iter().filter(takes).collect();
-        let least = able.iter().map(|instance| instance.under_way()).min()?;
-        let free: Vec<_> = able.into_iter().filter(|instance| instance.under_way() == least).collect();
-        Some(Ticket::new(Arc::clone(free[self.turn % free.len()])))
+        // Looked at once: what an instance has to do changes while others are compared with it.
+        let able: Vec<_> = self.instances.iter().filter(takes).map(|i| (i.under_way(), i)).collect();
+        let least = able.iter().map(|(under_way, _)| *under_way).min()?;
+        let free: Vec<_> = able.into_iter().filter(|(under_way, _)| *under_way == least).collect();
+        Some(Ticket::new(Arc::clone(free[self.turn % free.len()].1)))
     }
 }
 
@@ -155,6 +156,20 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(counts(&choice, 10)["b"], 1);
         }
+    }
+
+    #[test]
+    fn requests_that_end_while_another_is_sent_confuse_nobody() {
+        let choice = choice(&[("a", 1)]);
+        choice.weigh(&BTreeMap::from([("a".into(), 100)]));
+        let (send, sent) = std::sync::mpsc::sync_channel(64);
+        std::thread::scope(|scope| {
+            scope.spawn(move || sent.iter().for_each(drop::<Ticket>));
+            for _ in 0..200_000 {
+                send.send(choice.next().unwrap()).unwrap();
+            }
+            drop(send);
+        });
     }
 
     #[test]
