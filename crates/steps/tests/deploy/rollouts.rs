@@ -5,7 +5,7 @@ use std::time::Duration;
 use towpath_engine::Settled;
 use towpath_model::Verb;
 use towpath_step::Pipeline;
-use towpath_steps::deploy::{BlueGreen, Canary, Inconclusive, Promote};
+use towpath_steps::deploy::{BlueGreen, Canary, Inconclusive, Latency, Promote};
 use towpath_testkit::Script;
 
 fn why<T: std::fmt::Debug>(settled: Settled<T>) -> String {
@@ -195,6 +195,27 @@ fn when_nobody_drives_the_switch_acts_and_the_weight_bakes_anew() {
         scene.moves()[1..4],
         ["1.0.0=50 2.0.0=50 of 1.0.0", "1.0.0=100 of 1.0.0", "1.0.0=50 2.0.0=50 of 1.0.0"]
     );
+}
+
+#[test]
+fn a_weight_that_bakes_for_longer_than_it_is_held_is_kept_by_heartbeats() {
+    let scene = Scene::of(NEW);
+    let held = canary().bake(seconds(300)).every(seconds(20)).hold(seconds(45));
+    scene.run(pipeline(held)).succeeded().unwrap();
+    scene.is_out();
+    assert_eq!(scene.moves().len(), 5, "the switch had no reason to act: {:?}", scene.moves());
+}
+
+#[test]
+fn slower_answers_are_found_as_failed_ones_are() {
+    let scene = Scene::with(Script::healthy().slow(0.2));
+    let judged = canary().judge(Latency::not_worse_than_baseline(95.0).slack(Duration::from_millis(1)));
+    let why = why(scene.run(pipeline(judged)));
+    assert!(
+        why.contains("40 of 200 answers took more than 50 ms") || why.contains("answers took more than"),
+        "{why}"
+    );
+    scene.is_as_before();
 }
 
 #[test]
