@@ -1,0 +1,188 @@
+//! Rollouts of real processes behind a real proxy, under load: what is good goes out, what is worse goes back, and no request
+//! fails because of it.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+use towpath::{
+    local::{Local, folder_digest},
+    prelude::*,
+    stock::{self, deploy::Live},
+};
+
+const SERVICE: &str = env!("CARGO_BIN_EXE_rollout-service");
+
+/// Asks a service again and again over one connection, and writes the statuses down.
+struct Load {
+    over: Arc<AtomicBool>,
+    statuses: Arc<Mutex<Vec<u16>>>,
+    asking: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    fn on(address: String) -> Self {
+        let (over, statuses) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let asking = (0..4).map(|_| {
+            let (over, statuses, address) = (over.clone(), statuses.clone(), address.clone());
+            std::thread::spawn(move || ask(&address, &over, &statuses))
+        });
+        let asking = asking.collect();
+        Load { over, statuses, asking }
+    }
+
+    /// How many requests there were since the last time, and how many of them failed with which status.
+    fn counts(&self) -> (usize, Vec<u16>) {
+        let all = std::mem::take(&mut *self.statuses.lock().unwrap());
+        (all.len(), all.into_iter().filter(|status| *status != 200).collect())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.asking.drain(..).for_each(|asking| drop(asking.join()));
+    }
+}
+
+fn ask(address: &str, over: &AtomicBool, statuses: &Mutex<Vec<u16>>) {
+    let (_nobody, pace) = std::sync::mpsc::channel::<()>();
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (mut writer, mut reader) = (stream.try_clone().unwrap(), BufReader::new(stream));
+    while !over.load(Ordering::SeqCst) {
+        writer.write_all(b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n").unwrap();
+        let (mut status, mut length, mut line) = (0, 0, String::new());
+        loop {
+            line.clear();
+            assert_ne!(reader.read_line(&mut line).unwrap(), 0, "the proxy closed the connection");
+            let lower = line.to_ascii_lowercase();
+            if let Some(rest) = lower.strip_prefix("http/1.1 ") {
+                status = rest[..3].parse().unwrap();
+            } else if let Some(rest) = lower.strip_prefix("content-length:") {
+                length = rest.trim().parse().unwrap();
+            } else if lower.trim().is_empty() {
+                break;
+            }
+        }
+        reader.read_exact(&mut vec![0; length]).unwrap();
+        statuses.lock().unwrap().push(status);
+        // Nobody sends on it: a pace of a hundred requests a second.
+        let _ = pace.recv_timeout(Duration::from_millis(10));
+    }
+}
+
+/// Ends the supervisor and all instances, also when the test fails.
+struct Stop(Local);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        let local = self.0.clone();
+        let ended = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(local.stop(Duration::from_secs(5))).map_err(|error| error.to_string())
+        });
+        let ended = ended.join().unwrap();
+        assert!(std::thread::panicking() || ended.is_ok(), "{ended:?}");
+    }
+}
+
+/// A release of which so many percent of the requests fail.
+fn release(images: &Path, version: &str, errors: &str) -> Release {
+    let folder = images.join(version);
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(SERVICE, folder.join("entrypoint")).unwrap();
+    fs::set_permissions(folder.join("entrypoint"), PermissionsExt::from_mode(0o755)).unwrap();
+    fs::write(folder.join("version"), version).unwrap();
+    Release {
+        service: "orders".into(),
+        version: version.into(),
+        digest: folder_digest(&folder).unwrap(),
+        image: format!("dir:{}", folder.display()),
+        instances: 2,
+        env: [("ERRORS".to_owned(), errors.to_owned())].into(),
+        health: towpath::provider::HealthProbe {
+            every_ms: 100,
+            ..towpath::provider::HealthProbe::at("/health")
+        }
+        .into(),
+    }
+}
+
+fn rollout(release: Release) -> Pipeline<Live> {
+    let production = Environment::named("production");
+    let p = Pipeline::new("orders");
+    let canary = p.step(
+        "canary",
+        Canary::of(release)
+            .to(&production)
+            .weights([20, 50, 100])
+            .bake(seconds(3))
+            .judge(ErrorRate::not_worse_than_baseline().requests(20)),
+    );
+    let live = p.step("promote", Promote::of(&canary).to(&production));
+    p.step("retire", Retire::before(&live).from(&production).keep(1));
+    p.output(&live).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn releases_are_rolled_out_on_this_machine_and_no_request_fails_because_of_it() {
+    let (folder, images) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let local = Local::at(folder.path()).supervisor(SERVICE, None::<&str>);
+    let _stop = Stop(local.clone());
+    let engine = Engine::open("memory:").steps(stock::steps()).bind("production", local.clone());
+    let engine = engine.start().await.unwrap();
+    let run = async |version: &str, errors: &str| {
+        let plan = rollout(release(images.path(), version, errors)).plan().unwrap();
+        engine.run(plan, version).await.unwrap().settled().await.unwrap()
+    };
+
+    let first = run("1.0.0", "0").await.succeeded().unwrap();
+    assert_eq!((first.weight, first.is_stable, first.previous), (100, true, None));
+
+    let load = Load::on(local.address("orders").await.unwrap().unwrap());
+    let second = run("2.0.0", "0").await.succeeded().unwrap();
+    assert_eq!(second.previous.as_deref(), Some("1.0.0"));
+    assert_eq!(second.verdicts.len(), 3, "{:?}", second.verdicts);
+    let (requests, failed) = load.counts();
+    assert!(requests > 500, "{requests}");
+    assert_eq!(failed, [0_u16; 0], "of {requests} requests while 2.0.0 went out");
+
+    let third = run("3.0.0", "40").await;
+    match &third {
+        Settled::Compensated(why) => {
+            assert!(why.to_string().contains("orders 3.0.0 is not good enough at 20 %"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let (requests, failed) = load.counts();
+    assert!(failed.iter().all(|status| *status == 500), "only 3.0.0 itself failed: {failed:?}");
+    assert!(!failed.is_empty() && failed.len() < requests / 5, "{} of {requests}", failed.len());
+    let state = local.services().await.unwrap().into_iter().find(|state| state.service == "orders").unwrap();
+    let versions: Vec<_> = state.releases.iter().map(|release| release.version.as_str()).collect();
+    assert_eq!(versions, ["1.0.0", "2.0.0"], "nothing leaked");
+    assert_eq!(state.routes.unwrap().weight("2.0.0"), 100);
+    assert_eq!(state.proxy_failures, 0, "failed because of the release machinery");
+
+    let production = Environment::named("production");
+    let p = Pipeline::new("back");
+    let back = p.step("back", Rollback::of("orders").to(&production));
+    let plan = p.output(&back).build().unwrap().plan().unwrap();
+    let back = engine.run(plan, "back").await.unwrap().settled().await.unwrap().succeeded().unwrap();
+    assert_eq!((back.version.as_str(), back.is_stable), ("1.0.0", true));
+    let (_, failed) = load.counts();
+    assert_eq!(failed, [0_u16; 0], "while it went back");
+    drop(load);
+    engine.shutdown().await.unwrap();
+}
