@@ -6,6 +6,7 @@ mod gate;
 
 use crate::{
     Digest, Layout,
+    blocking::blocking,
     fault::{disk, invalid},
     layout::check_name,
     pack::Contents,
@@ -63,7 +64,7 @@ const EPOCH: &str = "315532800";
 /// request.files.push(ImageFile::new("orders", "/app/orders"));
 /// # let key = Key::derive(RunId::from_bytes([7; 16]), &StepId::new("build")?, KeyPhase::Run, "image", 0);
 /// let image = builder.build(&request, &key, &|line| eprintln!("{line}")).await?;
-/// assert_eq!(image.name, "orders:2.1.0");
+/// assert_eq!(image.name, "orders");
 ///
 /// let unpacked = builder.layout().image(&image.digest)?.unpack(temp.path().join("run"))?;
 /// assert_eq!(std::fs::read_to_string(unpacked.folder.join("app/orders"))?, "built\n");
@@ -109,7 +110,12 @@ impl OciBuilder {
     }
 
     /// What a manifest of this layout is to whoever asked for it, when all of it is there.
-    fn built(&self, found: Option<Descriptor>, name: &str) -> Result<Option<BuiltImage>, ProviderError> {
+    fn built(
+        &self,
+        found: Option<Descriptor>,
+        name: &str,
+        version: &str,
+    ) -> Result<Option<BuiltImage>, ProviderError> {
         let Some(found) = found else { return Ok(None) };
         let image = self.layout.image(&found.digest)?;
         let is_there = |layer: &Descriptor| {
@@ -120,7 +126,7 @@ impl OciBuilder {
         }
         Ok(Some(BuiltImage {
             name: name.to_owned(),
-            location: self.layout.location(name),
+            location: self.layout.location(&format!("{name}:{version}")),
             digest: image.digest().to_string(),
             size_bytes: image.size_bytes(),
         }))
@@ -134,10 +140,10 @@ impl ImageBuilder for OciBuilder {
     }
 
     async fn find(&self, name: &str, version: &str) -> Result<Option<BuiltImage>, ProviderError> {
-        let (this, reference) = (self.clone(), format!("{name}:{version}"));
+        let (this, name, version) = (self.clone(), name.to_owned(), version.to_owned());
         blocking(move || {
-            let found = this.layout.by_name(&reference)?;
-            this.built(found, &reference)
+            let found = this.layout.by_name(&format!("{name}:{version}"))?;
+            this.built(found, &name, &version)
         })
         .await
         .map_err(|e| e.during("find"))
@@ -168,13 +174,13 @@ impl OciBuilder {
             invalid("the context of the build is no folder").with("context", context.display())
         })?;
         let lock = context::lock(&self.layout, &context, progress).await?;
-        let (this, asked, by) = (self.clone(), name.clone(), key.clone());
+        let (this, asked, by) = (self.clone(), request.clone(), key.clone());
         let earlier = blocking(move || {
             let found = this.layout.by_annotation(KEY, by.as_str())?;
             // A name that has gone to a later build stays there. What is damaged is built again.
             let whole = |image: &BuiltImage| this.layout.image(&image.digest)?.verify();
             let built = this
-                .built(found, &asked)
+                .built(found, &asked.name, &asked.version)
                 .and_then(|found| found.as_ref().map_or(Ok(()), whole).map(|()| found));
             Ok(built.unwrap_or_default())
         });
@@ -233,7 +239,7 @@ impl OciBuilder {
             return Err(abandoned());
         }
         self.layout.set_name(&name, manifest.clone())?;
-        self.built(Some(manifest), &name)?
+        self.built(Some(manifest), &request.name, &request.version)?
             .ok_or_else(|| ProviderError::unavailable("what was built has been taken away meanwhile"))
     }
 
@@ -319,17 +325,4 @@ impl Drop for Live {
 /// Nobody waits any more for what was being made.
 pub(crate) fn abandoned() -> ProviderError {
     ProviderError::new(ProviderErrorKind::Unavailable, "the build was dropped before its image was whole")
-}
-
-/// Does what blocks where it may.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ProviderError> + Send + 'static,
-) -> Result<T, ProviderError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(e) => match e.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(e) => Err(ProviderError::unavailable("the process is about to end").because(e)),
-        },
-    }
 }

@@ -7,6 +7,8 @@ mod index;
 pub use image::Image;
 
 pub(crate) use blobs::{Blob, sync_folder};
+#[cfg(feature = "registry")]
+pub(crate) use {blobs::Draft, image::DOCUMENT_BYTES};
 
 use crate::{
     Digest,

@@ -9,11 +9,15 @@
 //! - [`routing`] for a [`TrafficRouter`](crate::TrafficRouter),
 //! - [`metrics`] for a [`MetricsSource`](crate::MetricsSource),
 //! - [`database`] for a [`Database`](crate::Database), which takes many of them, for each promise needs one of its own,
+//! - [`image`] for an [`ImageBuilder`](crate::ImageBuilder),
+//! - [`registry`] for a [`Registry`](crate::Registry),
 //! - [`scanner`] for a [`Scanner`](crate::Scanner), which takes files and no world, for it has no effect to lose.
 
 pub mod database;
+pub mod image;
 pub mod metrics;
 pub mod platform;
+pub mod registry;
 pub mod routing;
 pub mod scanner;
 

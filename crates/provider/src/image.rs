@@ -136,9 +136,9 @@ pub struct BuildPlatform {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BuiltImage {
-    /// `NAME:VERSION`.
+    /// Its name, without a version.
     pub name: String,
-    /// Where it is: `oci:FOLDER:NAME` for a layout on this machine, or a reference in a registry.
+    /// Where it is: `oci:FOLDER:NAME:VERSION` for a layout on this machine, or a reference in a registry.
     pub location: String,
     /// The digest of its manifest, `sha256:…`. It is the image; the name is only what it is called.
     pub digest: String,

@@ -8,6 +8,7 @@
 //! | [`Database`] | what holds a schema that migrations change |
 //! | [`Scanner`] | what looks for known vulnerabilities in what was built |
 //! | [`ImageBuilder`] | what makes images of sources |
+//! | [`Registry`] | what keeps images for others |
 //!
 //! All of them fail with a [`ProviderError`], and steps pass it on with `?`: it knows its
 //! [class](towpath_model::FailureKind). Every method of a trait has a list, *Contract*; with the feature `contract` there is
@@ -33,6 +34,7 @@ mod error;
 mod image;
 mod metrics;
 mod platform;
+mod registry;
 mod routing;
 mod scanner;
 
@@ -49,6 +51,7 @@ pub use metrics::{Counts, Latency, MetricsCapability, MetricsSource, Window};
 pub use platform::{
     Health, HealthProbe, InstanceState, Platform, PlatformCapability, ReleaseSpec, ReleaseState,
 };
+pub use registry::{ImageDescriptor, Registry, RegistryCapability};
 pub use routing::{Mover, RouteChange, Routes, RoutingCapability, TrafficRouter};
 pub use scanner::{
     AdvisoryBase, Finding, ReportFile, ScanReport, ScanRequest, Scanner, ScannerCapability, Score, Severity,

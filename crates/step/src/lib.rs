@@ -104,7 +104,7 @@ pub use pipeline::{
 };
 #[doc(hidden)]
 pub use preview::builtin;
-pub use providers::{Need, Offers, Provider, Providers};
+pub use providers::{Need, Offering, Offers, Provider, Providers};
 pub use scrub::Scrubber;
 pub use secret::{SecretRef, SecretValue};
 pub use step::{Declared, Step};

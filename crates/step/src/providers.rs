@@ -44,6 +44,25 @@ impl<P: Provider> Provider for Arc<P> {
     }
 }
 
+/// Offers one trait by what implements it and cannot say so itself, since its crate does not know this one.
+///
+/// ```
+/// use towpath_step::{Offering, Providers};
+/// # trait Scanner: Send + Sync { fn critical(&self) -> u32; }
+/// # struct Fake;
+/// # impl Scanner for Fake { fn critical(&self) -> u32 { 3 } }
+///
+/// let providers = Providers::new().provide("scanner", Offering::<dyn Scanner>(std::sync::Arc::new(Fake)));
+/// assert!(providers.get::<dyn Scanner>("scanner").is_some());
+/// ```
+pub struct Offering<P: ?Sized>(pub Arc<P>);
+
+impl<P: ?Sized + Send + Sync + 'static> Provider for Offering<P> {
+    fn offer(self: Arc<Self>, to: &mut Offers<'_>) {
+        to.put::<P>(Arc::clone(&self.0));
+    }
+}
+
 /// Where a provider puts what it offers.
 pub struct Offers<'a> {
     name: &'a str,

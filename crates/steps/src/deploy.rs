@@ -3,6 +3,7 @@
 //! They are written against three traits of `towpath-provider`: a `Platform` that runs releases, a `TrafficRouter` that sends
 //! traffic to them, a `MetricsSource` that tells how they answer. An environment says who plays these roles.
 
+mod build;
 mod canary;
 mod image;
 mod judge;
@@ -18,6 +19,7 @@ mod shift;
 mod traffic;
 mod world;
 
+pub use build::BuildImage;
 pub use canary::{BlueGreen, Canary, Rolling, Unplaced};
 pub use image::Image;
 pub use judge::{ErrorRate, Latency, Rule};
@@ -33,6 +35,7 @@ use towpath_step::Steps;
 /// The kinds of this module.
 pub(crate) fn steps() -> Steps {
     Steps::new()
+        .with::<BuildImage>()
         .with::<MakeRelease>()
         .with::<Canary>()
         .with::<BlueGreen>()

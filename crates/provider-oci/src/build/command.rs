@@ -18,11 +18,12 @@ const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
 /// Most bytes of one line.
 const LINE_BYTES: usize = 16 << 10;
 
-/// How many lines an error shows, and most bytes of each.
+/// How many lines of each stream an error shows, and most bytes of each.
 const LAST_LINES: usize = 20;
 const LAST_LINE_BYTES: usize = 400;
 
-/// The lines that a command wrote last, to both of its streams.
+/// The lines that a command wrote last to one of its streams. Each has its own: which of two streams is read first is chance,
+/// and what went wrong is said on the one that says little.
 #[derive(Default)]
 struct Last(Mutex<VecDeque<String>>);
 
@@ -38,13 +39,15 @@ impl Last {
         lines.push_back(line[..floor(line, LAST_LINE_BYTES)].to_owned());
     }
 
-    fn into_error(self) -> io::Error {
-        let lines = self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        io::Error::other(match lines.is_empty() {
-            true => "it wrote nothing".to_owned(),
-            false => Vec::from(lines).join("\n"),
-        })
+    fn into_lines(self) -> Vec<String> {
+        Vec::from(self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
+}
+
+/// What a command wrote last: to its standard output, and then to its standard error.
+fn last_words(out: Last, err: Last) -> io::Error {
+    let lines = [out.into_lines(), err.into_lines()].concat();
+    io::Error::other(if lines.is_empty() { "it wrote nothing".to_owned() } else { lines.join("\n") })
 }
 
 /// Runs a command to its end.
@@ -69,11 +72,11 @@ pub(super) async fn run(
         }
         _ => invalid("the command cannot be started").with("program", program).because(e),
     })?;
-    let last = Last::default();
+    let (out, err) = (Last::default(), Last::default());
     let (stdout, stderr) = group.output();
     let code = {
         let mut pumps = std::pin::pin!(async {
-            tokio::join!(read(stdout, &last, progress), read(stderr, &last, progress));
+            tokio::join!(read(stdout, &out, progress), read(stderr, &err, progress));
         });
         let mut is_read = false;
         let code = loop {
@@ -97,7 +100,7 @@ pub(super) async fn run(
         127 => invalid("a command of the build cannot be run").with("code", code),
         _ => invalid("a command of the build failed").with("code", code),
     };
-    Err(error.with("program", program).because(last.into_error()))
+    Err(error.with("program", program).because(last_words(out, err)))
 }
 
 /// Reads a stream to its end, line by line. What is too long for one is cut.

@@ -150,6 +150,36 @@ impl Write for Draft {
 }
 
 impl Draft {
+    /// How much there is of it.
+    #[cfg(feature = "registry")]
+    pub(crate) fn bytes(&self) -> u64 {
+        self.hash.bytes()
+    }
+
+    /// The layout's folder.
+    #[cfg(feature = "registry")]
+    pub(crate) fn folder(&self) -> &Path {
+        &self.layout.folder
+    }
+
+    /// Puts it under the digest that it was to have.
+    ///
+    /// # Errors
+    /// `Unexpected` when it has another; nothing is kept then.
+    #[cfg(feature = "registry")]
+    pub(crate) fn keep_as(self, wanted: &Descriptor) -> Result<(), ProviderError> {
+        let digest = Digest::parse(&wanted.digest)?;
+        let (size, found) = (self.hash.bytes(), self.hash.end());
+        if size != wanted.size || found != digest {
+            return Err(damaged("what came is not what its digest says")
+                .with("digest", digest)
+                .with("found", found)
+                .with("size_bytes", wanted.size)
+                .with("found_bytes", size));
+        }
+        persist(self.file, &self.layout.blob_path(&digest))
+    }
+
     /// Puts it under its digest, where it stays whatever happens to the machine.
     pub(crate) fn keep(self) -> Result<(Digest, u64), ProviderError> {
         let (size, digest) = (self.hash.bytes(), self.hash.end());
