@@ -56,14 +56,22 @@ impl Trouble {
 pub(super) async fn serve(service: Arc<Service>, stream: TcpStream, from: SocketAddr) {
     // A connection that cannot be told to be quick is served as well.
     let _ = stream.set_nodelay(true);
+    let handled = Arc::clone(&service);
     let handle = service_fn(|request| {
-        let service = Arc::clone(&service);
+        let service = Arc::clone(&handled);
         async move { Ok::<_, Infallible>(handle(service, request, from).await) }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(CLIENT_HEAD_WITHIN);
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), handle));
     // An error is the client's own: it is gone, or sends what is not HTTP, and has been told so.
-    let _ = http.serve_connection(TokioIo::new(stream), handle).await;
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = service.closed() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
 }
 
 async fn handle(service: Arc<Service>, mut request: Request<Incoming>, from: SocketAddr) -> Answer {

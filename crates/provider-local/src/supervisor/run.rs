@@ -75,6 +75,7 @@ pub(crate) async fn run(folder: Folder) -> io::Result<Ended> {
         _ = quit.recv() => {}
     }
     admin.closing.store(true, Ordering::Release);
+    admin.services.close().await;
     let until = Instant::now() + LEAVES_WITHIN;
     let mut look = tokio::time::interval(Duration::from_millis(10));
     // One look more than needed, for the answer to the order to end.

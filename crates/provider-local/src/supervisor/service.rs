@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{MutexGuard, Notify},
+    sync::{MutexGuard, Notify, watch},
     task::JoinSet,
     time::Instant,
 };
@@ -48,6 +48,8 @@ pub(super) struct Service {
     gone: Notify,
     /// Its instances end, and are not forgotten.
     halts: AtomicBool,
+    /// It takes no more requests.
+    closed: watch::Sender<bool>,
 }
 
 /// What is looked at without waiting for a write.
@@ -80,6 +82,7 @@ impl Service {
             shown: Mutex::new(shown),
             gone: Notify::new(),
             halts: AtomicBool::new(false),
+            closed: watch::Sender::new(false),
         })
     }
 
@@ -389,9 +392,21 @@ impl Service {
         self.gone.notify_waiters();
     }
 
+    /// Takes no more requests: those that are under way are finished, and connections are closed after them.
+    pub(super) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Resolves when no more requests are to be taken.
+    pub(super) async fn closed(&self) {
+        // The sender is this very service.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
     /// Ends all instances; what is kept says that they are to run, so that the next supervisor starts them again.
     pub(super) async fn halt(&self, drain: Duration) {
         self.halts.store(true, Ordering::Release);
+        self.close();
         loop {
             let told = self.gone.notified();
             let mut told = std::pin::pin!(told);
@@ -450,7 +465,11 @@ async fn listen(service: Arc<Service>) {
 
 async fn accept(service: Arc<Service>, listener: TcpListener) {
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = service.closed() => return,
+        };
+        match accepted {
             Ok((stream, from)) => {
                 tokio::spawn(proxy::serve(Arc::clone(&service), stream, from));
             }

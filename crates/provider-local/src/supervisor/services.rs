@@ -111,6 +111,11 @@ impl Services {
         Ok(())
     }
 
+    /// Takes no more requests.
+    pub(super) async fn close(&self) {
+        self.all().await.iter().for_each(|service| service.close());
+    }
+
     /// Ends everything that runs.
     pub(super) async fn halt(&self, drain: Duration) {
         let all = self.all().await;

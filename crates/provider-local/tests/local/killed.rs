@@ -182,3 +182,22 @@ async fn a_removal_that_its_supervisor_did_not_live_to_end_is_ended_by_the_next(
     assert_eq!(processes(&world).len(), 1);
     assert_eq!(world.local.releases("orders").await.unwrap()[0].instances[0].health, Health::Healthy);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_that_is_asked_to_end_finishes_what_is_under_way_and_leaves_its_instances() {
+    let world = World::new();
+    let mut client = world.serving("orders", "1.0.0").await;
+    let before = processes(&world);
+    let mut slow = world.client("orders").await;
+    let slow = tokio::spawn(async move { slow.get("/slow/1000").await });
+    pause(Duration::from_millis(300)).await;
+    let supervisor = rustix::process::Pid::from_raw(supervisor_pid(world.folder.path())).unwrap();
+    rustix::process::kill_process(supervisor, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(slow.await.unwrap().unwrap().text(), "1.0.0", "what was under way is finished");
+    until("it has ended", || async { !world.folder.path().join("supervisor.json").exists() }).await;
+    client.get("/").await.unwrap_err();
+    assert_eq!(processes(&world), before);
+    world.ready("orders", "1.0.0").await;
+    until("it listens again", || async { world.client("orders").await.get("/").await.is_ok() }).await;
+    assert_eq!(processes(&world), before);
+}

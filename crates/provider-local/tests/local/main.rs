@@ -1,6 +1,7 @@
 //! Releases on one machine, with real processes: the supervisor, the service of `examples/service.rs`, and clients.
 #![expect(clippy::unwrap_used, reason = "tests, and the helpers that only they use")]
 
+mod chaos;
 mod contract;
 mod failures;
 mod http;
