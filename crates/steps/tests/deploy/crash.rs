@@ -1,21 +1,20 @@
-//! The process dies just behind each of its commits; another one goes on.
+//! The process dies at each of its commits, before it or just behind it; another one goes on.
 
 use crate::scene::*;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 use towpath_engine::Settled;
-use towpath_model::RunId;
+use towpath_model::{Actor, Json, Message, Name, NewEntry, RunId, Verb};
 use towpath_steps::deploy::Live;
+use towpath_store::Store as _;
 use towpath_testkit::{Call, Fault, FaultStore, Side};
 
-/// Starts a rollout in a process that dies behind its n-th commit; `None` when it makes fewer.
-fn dies_behind(scene: &Scene, nth: u32) -> Option<RunId> {
+/// Starts a rollout in a process that dies at its n-th commit; `None` when it makes fewer. Before it, what was done since the
+/// commit before is not journaled; behind it, what would follow is not done.
+fn dies_at(scene: &Scene, nth: u32, side: Side) -> Option<RunId> {
     let store = FaultStore::new(scene.other_process());
     let seen = AtomicU32::new(0);
-    store.hook(move |side, call| {
-        let is_commit = side == Side::After && matches!(call, Call::Commit(_));
+    store.hook(move |at, call| {
+        let is_commit = at == side && matches!(call, Call::Commit(_));
         (is_commit && seen.fetch_add(1, Ordering::SeqCst) + 1 >= nth).then_some(Fault::AWAY)
     });
     scene.process_on(store.clone(), async |builder| {
@@ -39,27 +38,62 @@ fn goes_on(scene: &Scene, run: RunId) -> Settled<Live> {
 #[test]
 fn a_rollout_goes_on_from_each_of_its_commits() {
     for (script, is_good) in [(NEW, true), (WORSE, false)] {
-        for away in [0, 3_600] {
+        for (away, side) in [(0, Side::Before), (0, Side::After), (3_600, Side::Before)] {
             let mut nth = 0;
             loop {
                 nth += 1;
                 let scene = Scene::of(script);
-                let Some(run) = dies_behind(&scene, nth) else { break };
+                let Some(run) = dies_at(&scene, nth, side) else { break };
                 scene.away(seconds(away));
                 let settled = goes_on(&scene, run);
                 match settled {
                     Settled::Succeeded(_) if is_good => scene.is_out(),
                     Settled::Compensated(_) if !is_good => scene.is_as_before(),
-                    other => panic!("commit {nth}, away for {away} s: {other:?}"),
+                    other => panic!("{side} commit {nth}, away for {away} s: {other:?}"),
                 }
                 let moves = scene.moves();
                 let doubled = moves.windows(2).filter(|pair| pair[0] == pair[1]).count();
                 // Ending the hold is a move to the same weights; nothing else is made twice.
-                assert!(doubled <= usize::from(is_good), "commit {nth}: {moves:?}");
+                assert!(doubled <= usize::from(is_good), "{side} commit {nth}: {moves:?}");
             }
             assert!(nth > 8, "it died behind {nth} commits");
         }
     }
+}
+
+#[test]
+fn a_rollout_that_died_anywhere_can_be_cancelled_and_leaves_nothing() {
+    for side in [Side::Before, Side::After] {
+        cancelled_everywhere(side);
+    }
+}
+
+fn cancelled_everywhere(side: Side) {
+    let (mut nth, mut cancelled) = (0, 0);
+    loop {
+        nth += 1;
+        let scene = Scene::of(NEW);
+        let Some(run) = dies_at(&scene, nth, side) else { break };
+        scene.process(async |_| {
+            let message = Message::Verb { verb: Verb::Cancel { unwind: true }, reason: "enough".into() };
+            let entry = NewEntry {
+                dedupe_id: Name::new("cancel").unwrap(),
+                actor: Actor::new("user:ann").unwrap(),
+                message: Json::of(&message).unwrap(),
+            };
+            scene.other_process().put_entry(run, entry).await.unwrap();
+        });
+        match goes_on(&scene, run) {
+            Settled::Cancelled(_) => {
+                cancelled += 1;
+                scene.is_as_before();
+            }
+            // It was promoted: there is no way back but a rollback.
+            Settled::Succeeded(_) => scene.is_out(),
+            other => panic!("{side} commit {nth}: {other:?}"),
+        }
+    }
+    assert!(cancelled > 8, "{cancelled} of {nth}");
 }
 
 #[test]
@@ -86,5 +120,4 @@ fn a_rollout_whose_calls_settle_late_is_not_hurried() {
     let calls = scene.cluster.calls();
     assert_ne!(calls[since], "set_routes", "it is looked at before anything is sent again");
     scene.is_out();
-    let _ = Arc::strong_count(&scene.cluster);
 }

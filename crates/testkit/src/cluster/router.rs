@@ -55,6 +55,11 @@ impl TrafficRouter for FakeCluster {
             if there.as_ref().map(|routes| &routes.revision) != change.expected.as_ref() {
                 return Err(gone());
             }
+            // A router that remembers keys for longer would answer with the old move, and make none.
+            let was_used = |routes: &Routes| matches!(&routes.moved_by, Mover::Key(used) if used == key);
+            if service.moves.iter().any(was_used) {
+                return Err(invalid(format!("the key {key} was used for another move")));
+            }
             let has = |version: &str| there.as_ref().map_or(0, |routes| routes.weight(version));
             let lost =
                 change.weights.iter().find(|(v, weight)| !service.is_healthy(v, now) && **weight > has(v));
