@@ -9,7 +9,7 @@ use crate::{
     init, journal, live,
     open::Address,
     out::Out,
-    plan, runs,
+    plan, rollback, runs,
     send::{self, Letter},
     setup::{Ready, Setup},
     show, start, tick, verify, watch,
@@ -48,9 +48,17 @@ impl App {
 
 /// Runs the command that this process was started with: all that a `main` has to do.
 pub fn main(app: App) -> ExitCode {
+    main_of(app, std::env::args_os())
+}
+
+/// Runs a command line that is a part of another: the first word is how the command is called, and shown.
+pub fn main_of(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(run(app)),
+        Ok(runtime) => {
+            let args = args.into_iter().collect();
+            ExitCode::from(runtime.block_on(execute(app, args, Out::of_process())))
+        }
         Err(error) => {
             Out::of_process().error(&format!("start a runtime: {error}"));
             ExitCode::from(exit::FAILED)
@@ -147,6 +155,7 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
         Command::Show(args) => return show::show(cx, args).await.map(|()| exit::OK),
         Command::Watch(args) => return watch::watch(cx, args).await,
         Command::Journal(args) => return journal::journal(cx, args).await.map(|()| exit::OK),
+        Command::Rollback(args) => return rollback::rollback(cx, app.setup, args).await,
         Command::Live(args) => return live::live(cx, args).await.map(|()| exit::OK),
         Command::Explain(args) => return explain::explain(cx, args).await.map(|()| exit::OK),
         Command::Verify(args) => {

@@ -5,6 +5,7 @@ use crate::{
     init::Init,
     live::Live,
     plan::{Eject, PlanArgs, Schema},
+    rollback::Rollback,
     start::Start,
     watch::Watch,
     when,
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Journal(Journal),
     /// Say which release is live where, since when, and by which run
     Live(Live),
+    /// Have a service return to the release that was live before, or to another one
+    Rollback(Rollback),
     /// Check that journals are whole and unchanged
     Verify(Verify),
     /// Say why a run does not move, and who can move it with which command

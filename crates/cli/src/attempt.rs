@@ -82,7 +82,7 @@ fn plan(engine: &Engine, args: &Try) -> Result<towpath::Plan<Json>, Fault> {
 }
 
 /// What to say of a kind that this command does not hold.
-fn unknown(engine: &Engine, kind: &str) -> Fault {
+pub(crate) fn unknown(engine: &Engine, kind: &str) -> Fault {
     let there: Vec<&str> = engine.steps().iter().map(StepKind::kind).map(|k| k.as_str()).collect();
     let what = match find::nearest(kind, there.iter().copied()) {
         Some(near) => format!("did you mean {near}?"),

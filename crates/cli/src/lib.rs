@@ -21,6 +21,7 @@ mod open;
 mod out;
 mod picture;
 mod plan;
+mod rollback;
 mod runs;
 pub mod screen;
 mod send;
@@ -36,6 +37,6 @@ mod verify;
 mod watch;
 mod when;
 
-pub use app::{App, main, run};
+pub use app::{App, main, main_of, run};
 pub use picture::Picture;
 pub use setup::Ready;

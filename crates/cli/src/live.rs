@@ -8,6 +8,7 @@ use crate::{
     when,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use towpath::{
     machine::{StepState, UndoState},
@@ -44,13 +45,26 @@ pub(crate) struct Release {
     pub(crate) digest: String,
     /// What was live before; `None` when it was the first.
     #[serde(default)]
-    pub(crate) previous: Option<String>,
+    pub(crate) previous: Option<Previous>,
+    /// All of it, to deploy it again.
+    #[serde(default)]
+    pub(crate) release: Option<Value>,
+}
+
+/// What was live before.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub(crate) struct Previous {
+    pub(crate) version: String,
+    #[serde(default)]
+    pub(crate) release: Option<Value>,
 }
 
 /// A release that became live, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Moved {
     pub(crate) release: Release,
+    /// The environment, as the plan describes it.
+    pub(crate) into: Value,
     pub(crate) since: Timestamp,
     pub(crate) run: String,
     pub(crate) step: String,
@@ -99,7 +113,7 @@ pub(crate) async fn live(cx: &mut Cx<'_>, args: Live) -> Result<(), Fault> {
             (Tone::Strong, service.clone()),
             (Tone::Plain, environment.clone()),
             (Tone::Good, version.clone()),
-            (Tone::Plain, previous.clone().unwrap_or_else(|| "-".into())),
+            (Tone::Plain, previous.as_ref().map_or_else(|| "-".into(), |before| before.version.clone())),
             (Tone::Plain, when::at_and_ago(moved.since, now)),
             (Tone::Plain, moved.by.clone()),
             (Tone::Dim, moved.run.clone()),
@@ -110,13 +124,13 @@ pub(crate) async fn live(cx: &mut Cx<'_>, args: Live) -> Result<(), Fault> {
 }
 
 fn line(moved: &Moved) -> Line<'_> {
-    let Release { service, environment, version, digest, previous } = &moved.release;
+    let Release { service, environment, version, digest, previous, .. } = &moved.release;
     Line {
         service,
         environment,
         version,
         digest,
-        previous: previous.as_deref(),
+        previous: previous.as_ref().map(|before| before.version.as_str()),
         since: moved.since.to_string(),
         run: &moved.run,
         step: &moved.step,
@@ -169,7 +183,15 @@ async fn of_run(store: &dyn Store, row: &RunRow) -> Result<Vec<Moved>, Fault> {
             && let Ok(release) = serde_json::from_str(json.as_str())
         {
             let by = story.start.as_ref().map_or_else(|| "-".to_owned(), |(_, by)| by.to_string());
-            found.push(Moved { release, since, run: row.run.to_string(), step: record.id.to_string(), by });
+            let with: Value = serde_json::from_str(record.with.as_str()).unwrap_or_default();
+            found.push(Moved {
+                release,
+                into: with.get("environment").cloned().unwrap_or_default(),
+                since,
+                run: row.run.to_string(),
+                step: record.id.to_string(),
+                by,
+            });
         }
     }
     Ok(found)

@@ -40,7 +40,13 @@ pub struct Rollback {
     version: Option<Input<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     release: Option<Input<Release>>,
+    #[serde(default = "all_at_once")]
     shift: Shift,
+}
+
+/// All traffic at once and for good, judged by health alone.
+fn all_at_once() -> Shift {
+    Shift { judge: Some(Vec::new()), ..Shift::through(vec![100], Duration::ZERO) }
 }
 
 /// A rollback of which is not known yet where it happens.
@@ -51,8 +57,8 @@ pub struct UnplacedRollback(Input<String>);
 impl UnplacedRollback {
     /// In this environment.
     pub fn to(self, environment: &Environment) -> Rollback {
-        let shift = Shift { judge: Some(Vec::new()), ..Shift::through(vec![100], Duration::ZERO) };
-        Rollback { service: self.0, environment: environment.clone(), version: None, release: None, shift }
+        let (environment, shift) = (environment.clone(), all_at_once());
+        Rollback { service: self.0, environment, version: None, release: None, shift }
     }
 }
 
