@@ -11,6 +11,7 @@ mod live;
 mod preview;
 mod progress;
 mod promote;
+mod push;
 mod release;
 mod retire;
 mod rollback;
@@ -25,6 +26,7 @@ pub use image::Image;
 pub use judge::{ErrorRate, Latency, Rule};
 pub use live::{Live, Previous};
 pub use promote::{Promote, UnplacedPromote};
+pub use push::PushImage;
 pub use release::{Health, MakeRelease, Release};
 pub use retire::{Retire, Retired, UnplacedRetire};
 pub use rollback::{Rollback, UnplacedRollback};
@@ -36,6 +38,7 @@ use towpath_step::Steps;
 pub(crate) fn steps() -> Steps {
     Steps::new()
         .with::<BuildImage>()
+        .with::<PushImage>()
         .with::<MakeRelease>()
         .with::<Canary>()
         .with::<BlueGreen>()

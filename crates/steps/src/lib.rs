@@ -7,6 +7,7 @@
 //! | [`Window`] | waits until a calendar is open, or somebody gives a reason | changes nothing |
 //! | [`Wait`] | waits for a time or a signal | changes nothing |
 //! | `BuildImage` | builds an image; feature `deploy` | builds it again, or finds it by its key |
+//! | `PushImage` | pushes an image to a registry; feature `deploy` | asks the registry |
 //! | `HttpCheck` | asks an address until it answers as it should; feature `http` | changes nothing |
 //! | `HttpCall` | sends a request that may change something; feature `http` | as its method or its author says |
 //! | `MakeRelease` | says what is to run; feature `deploy` | changes nothing |

@@ -4,26 +4,31 @@
 
 extern crate towpath_step as towpath;
 
+#[path = "../../provider-oci/tests/oci/server.rs"]
+mod server;
 #[path = "../../model/src/snapshot.rs"]
 mod snapshot;
 
 use async_trait::async_trait;
 use serde_json::json;
+use server::{Server, USER};
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
+    path::Path,
     sync::{Arc, Mutex},
 };
 use tempfile::TempDir;
 use towpath_engine::{Engine, Settled};
-use towpath_model::{Json, Key, RetryPolicy};
+use towpath_model::{FailureKind, Json, Key, RetryPolicy};
 use towpath_provider::{
-    BuildCapability, BuildProgress, BuildRequest, BuiltImage, ImageBuilder, ProviderError,
+    BuildCapability, BuildProgress, BuildRequest, BuiltImage, ImageBuilder, ImageDescriptor, ProviderError,
+    Registry, RegistryCapability,
 };
-use towpath_provider_oci::{Layout, OciBuilder};
-use towpath_step::{Offering, Pipeline, Step, StepContext, model::PlanRecord, params};
-use towpath_steps::deploy::{BuildImage, Image};
+use towpath_provider_oci::{Credential, Layout, OciBuilder, RegistryClient};
+use towpath_step::{Observed, Offering, Pipeline, Step, StepContext, model::PlanRecord, params, text};
+use towpath_steps::deploy::{BuildImage, Image, PushImage};
 use towpath_testkit::ForTest;
 
 /// Where a fault is aimed: the how many-th call of which method, and on which side of its effect.
@@ -150,7 +155,9 @@ fn plan() -> PlanRecord {
         .env("VERSION", &version)
         .label("version", &version)
         .platform("linux", "arm64");
-    p.step("build-full", full);
+    let built = p.step("build-full", full);
+    p.step("push", PushImage::new(&built, "registry.example/orders:1"));
+    p.step("push-full", PushImage::new(&built, &version).replace());
     PlanRecord::clone(p.build().unwrap().record())
 }
 
@@ -245,6 +252,172 @@ async fn a_preview_tells_whether_an_image_is_there_and_builds_nothing() {
     engine.shutdown().await.unwrap();
 }
 
+struct Pushes(RegistryClient, Arc<Faults>);
+
+#[async_trait]
+impl Registry for Pushes {
+    fn capability(&self) -> RegistryCapability {
+        self.0.capability()
+    }
+    async fn resolve(&self, reference: &str) -> Result<Option<ImageDescriptor>, ProviderError> {
+        self.1.around("resolve", self.0.resolve(reference)).await
+    }
+    async fn push(
+        &self,
+        image: &BuiltImage,
+        reference: &str,
+        key: &Key,
+    ) -> Result<ImageDescriptor, ProviderError> {
+        self.1.around("push", self.0.push(image, reference, key)).await
+    }
+    async fn pull(&self, reference: &str, layout: &Path, key: &Key) -> Result<BuiltImage, ProviderError> {
+        self.1.around("pull", self.0.pull(reference, layout, key)).await
+    }
+}
+
+/// A real registry, and images to push to it.
+struct Harbour {
+    shop: Shop,
+    server: Server,
+}
+
+impl Harbour {
+    async fn open(test: &str) -> Option<Self> {
+        Some(Harbour { server: Server::open(test).await?, shop: Shop::new() })
+    }
+
+    /// With a registry that wants to know who asks.
+    async fn guarded(test: &str) -> Option<Self> {
+        Some(Harbour { server: Server::with_password(test).await?, shop: Shop::new() })
+    }
+
+    fn client(&self) -> RegistryClient {
+        let (host, (user, password)) = (self.server.address.to_string(), USER);
+        let client = RegistryClient::new().unwrap().plain_http(&host);
+        client.credential(host, Credential::basic(user, password))
+    }
+
+    fn registry(&self, faults: &Arc<Faults>) -> Offering<dyn Registry> {
+        Offering(Arc::new(Pushes(self.client(), faults.clone())))
+    }
+
+    fn reference(&self, name: &str) -> String {
+        format!("{}/{name}", self.server.address)
+    }
+
+    async fn at(&self, reference: &str) -> Option<String> {
+        self.client().resolve(reference).await.unwrap().map(|found| found.digest)
+    }
+
+    /// An image with this text in it.
+    async fn image(&self, text: &str) -> Image {
+        fs::write(self.shop.0.path().join("orders/orders"), text).unwrap();
+        let cx = StepContext::for_test().with_provider("builder", self.shop.builder(&Faults::aimed(None)));
+        let step = BuildImage::new("orders", text).context("orders").file("orders", "/app/orders");
+        step.run(&cx.with_step(&format!("build-{text}"))).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_run_comes_through_a_fault_at_each_call_of_the_registry() {
+    const NAME: &str = "a_run_comes_through_a_fault_at_each_call_of_the_registry";
+    let Some(harbour) = Harbour::open(NAME).await else { return };
+    // A look for the before-image, one before the push; further ones when something went wrong.
+    let aimed = [
+        Fault::Before("resolve", 1),
+        Fault::Before("resolve", 2),
+        Fault::Before("push", 1),
+        Fault::After("push", 1),
+    ];
+    for (n, aimed) in aimed.into_iter().enumerate() {
+        let faults = Faults::aimed(Some(aimed));
+        let engine = Engine::open("memory:").steps(towpath_steps::steps());
+        let engine =
+            engine.bind("builder", harbour.shop.builder(&faults)).bind("registry", harbour.registry(&faults));
+        let engine = engine.start().await.unwrap();
+        let p = Pipeline::new("push");
+        let reference = harbour.reference(&format!("faults-{n}:2.1.0"));
+        let image = p.step("build", orders());
+        let pushed = p.step("push", PushImage::new(&image, &reference)).retry(quick());
+        let run = engine.run(p.output(&pushed).build().unwrap().plan().unwrap(), "once").await.unwrap();
+        let pushed = run.settled().await.unwrap().succeeded().unwrap();
+        assert_eq!(*faults.fired.lock().unwrap(), 1, "{aimed:?} did not hit");
+        assert_eq!(pushed.location, format!("{reference}@{}", pushed.digest));
+        assert_eq!(harbour.at(&reference).await, Some(pushed.digest), "{aimed:?}");
+        // What has an answer that was lost is looked for, and not sent twice.
+        let pushes = if aimed == Fault::Before("push", 1) { 2 } else { 1 };
+        assert_eq!(faults.calls()["push"], pushes, "{aimed:?}");
+        engine.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_image_is_pushed_once_and_replaces_only_where_it_may() {
+    const NAME: &str = "an_image_is_pushed_once_and_replaces_only_where_it_may";
+    let Some(harbour) = Harbour::open(NAME).await else { return };
+    let (a, b, c) = (harbour.image("a").await, harbour.image("b").await, harbour.image("c").await);
+    let reference = harbour.reference("orders:live");
+    let faults = Faults::aimed(None);
+    let nothing: Option<String> = None;
+    let cx = |before: &Option<String>| {
+        StepContext::for_test().with_provider("registry", harbour.registry(&faults)).with_before(before)
+    };
+    let push = |image: &Image| PushImage::new(image.clone(), &*reference);
+    let pushed = push(&a).run(&cx(&nothing)).await.unwrap();
+    assert_eq!(pushed.digest, a.digest);
+    // Again, as after a crash: nothing is sent.
+    assert_eq!(push(&a).run(&cx(&nothing).with_attempt(2)).await.unwrap(), pushed);
+    assert_eq!(faults.calls()["push"], 1);
+    // Another image is not put in its place, unless that was said.
+    let there = Some(a.digest.clone());
+    let error = push(&b).run(&cx(&there)).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Permanent, "{error:?}");
+    assert_eq!(harbour.at(&reference).await, there);
+    push(&b).replace().run(&cx(&there)).await.unwrap();
+    assert_eq!(harbour.at(&reference).await, Some(b.digest.clone()));
+    // Somebody else was faster: it was A when this was planned, and it is B.
+    let error = push(&c).replace().run(&cx(&there)).await.unwrap_err();
+    assert_eq!(error.seen().unwrap().as_str(), format!("\"{}\"", b.digest));
+    assert_eq!(harbour.at(&reference).await, Some(b.digest.clone()));
+    // In doubt, what is there tells.
+    let observed = [
+        (push(&b), &there, "done"),
+        (push(&c), &Some(b.digest.clone()), "not done"),
+        (push(&c), &there, "taken over"),
+    ];
+    for (step, before, wanted) in observed {
+        let found = match step.observe(&cx(before)).await.unwrap() {
+            Observed::Done(image) => {
+                assert_eq!(image, Image { location: format!("{reference}@{}", b.digest), ..b.clone() });
+                "done"
+            }
+            Observed::NotDone => "not done",
+            Observed::TakenOver(_) => "taken over",
+            Observed::Unknown(_) => "unknown",
+        };
+        assert_eq!(found, wanted);
+    }
+    let before = push(&c).before(&cx(&nothing)).await.unwrap();
+    assert_eq!(before.as_str(), format!("\"{}\"", b.digest));
+}
+
+#[tokio::test]
+async fn a_preview_of_a_push_looks_at_the_registry() {
+    let Some(harbour) = Harbour::guarded("a_preview_of_a_push_looks_at_the_registry").await else { return };
+    let (a, b) = (harbour.image("a").await, harbour.image("b").await);
+    let faults = Faults::aimed(None);
+    let cx = || StepContext::for_test().with_provider("registry", harbour.registry(&faults));
+    let reference = harbour.reference("orders:1");
+    let push = |image: &Image| PushImage::new(image.clone(), &*reference);
+    let preview = async |step: PushImage| step.preview(&cx()).await.unwrap()[0].to_string();
+    assert!(preview(push(&a)).await.starts_with("+ image "), "{}", preview(push(&a)).await);
+    push(&a).run(&cx().with_before(&None::<String>)).await.unwrap();
+    assert!(preview(push(&a)).await.starts_with("= image "));
+    assert!(preview(push(&b).replace()).await.starts_with("~ image "));
+    assert!(preview(push(&b)).await.starts_with("? image "));
+    assert_eq!(faults.calls()["push"], 1);
+}
+
 #[test]
 fn images_of_the_book_build() {
     let p = Pipeline::new("orders");
@@ -257,7 +430,8 @@ fn images_of_the_book_build() {
             .file("target/release/orders", "/app/orders")
             .entrypoint(["/app/orders"]),
     );
-    p.output(&image).build().unwrap();
+    let pushed = p.step("push", PushImage::new(&image, text!("registry.example/orders:{version}")));
+    p.output(&pushed).build().unwrap();
 }
 
 #[test]
