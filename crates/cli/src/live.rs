@@ -45,7 +45,10 @@ pub(crate) struct Release {
     pub(crate) digest: String,
     /// What was live before; `None` when it was the first.
     #[serde(default)]
-    pub(crate) previous: Option<Previous>,
+    pub(crate) previous: Option<String>,
+    /// All that is known of that one.
+    #[serde(default)]
+    pub(crate) replaced: Option<Replaced>,
     /// All of it, to deploy it again.
     #[serde(default)]
     pub(crate) release: Option<Value>,
@@ -53,8 +56,7 @@ pub(crate) struct Release {
 
 /// What was live before.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-pub(crate) struct Previous {
-    pub(crate) version: String,
+pub(crate) struct Replaced {
     #[serde(default)]
     pub(crate) release: Option<Value>,
 }
@@ -113,7 +115,7 @@ pub(crate) async fn live(cx: &mut Cx<'_>, args: Live) -> Result<(), Fault> {
             (Tone::Strong, service.clone()),
             (Tone::Plain, environment.clone()),
             (Tone::Good, version.clone()),
-            (Tone::Plain, previous.as_ref().map_or_else(|| "-".into(), |before| before.version.clone())),
+            (Tone::Plain, previous.clone().unwrap_or_else(|| "-".into())),
             (Tone::Plain, when::at_and_ago(moved.since, now)),
             (Tone::Plain, moved.by.clone()),
             (Tone::Dim, moved.run.clone()),
@@ -130,7 +132,7 @@ fn line(moved: &Moved) -> Line<'_> {
         environment,
         version,
         digest,
-        previous: previous.as_ref().map(|before| before.version.as_str()),
+        previous: previous.as_deref(),
         since: moved.since.to_string(),
         run: &moved.run,
         step: &moved.step,

@@ -107,8 +107,9 @@ fn target(moves: &[Moved], now: &Moved, version: Option<&str>) -> Result<Value, 
                 "{live} is the first release of {service} there: there is nothing to go back to"
             ))
         })?;
-        return before.release.clone().or_else(|| known(moves, now, &before.version)).ok_or_else(|| {
-            Fault::failed(format!("journals do not tell how {service} {} was deployed", before.version))
+        let replaced = now.release.replaced.as_ref().and_then(|replaced| replaced.release.clone());
+        return replaced.or_else(|| known(moves, now, before)).ok_or_else(|| {
+            Fault::failed(format!("journals do not tell how {service} {before} was deployed"))
         });
     };
     if version == live {

@@ -57,16 +57,19 @@ async fn run(store: &Arc<dyn Store>, args: &str) -> (u8, String, String) {
 async fn world(versions: &[&str]) -> Arc<dyn Store> {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let release = |version: &str| format!(r#"{{"version":"{version}","image":"oci:{version}"}}"#);
-    let mut previous = "null".to_owned();
+    let mut previous = r#""previous":null"#.to_owned();
     for version in versions {
         let live = format!(
-            r#"{{"service":"orders","environment":"production","version":"{version}","digest":"d","release":{},"previous":{previous}}}"#,
+            r#"{{"service":"orders","environment":"production","version":"{version}","digest":"d","release":{},{previous}}}"#,
             release(version)
         );
         let (code, out, err) =
             run(&store, &format!("start shop --param live={live} --key {version} --wait")).await;
         assert_eq!(code, 0, "{out}{err}");
-        previous = format!(r#"{{"version":"{version}","digest":null,"release":{}}}"#, release(version));
+        previous = format!(
+            r#""previous":"{version}","replaced":{{"version":"{version}","digest":null,"release":{}}}"#,
+            release(version)
+        );
     }
     store
 }
