@@ -19,6 +19,7 @@ use std::{
 use towpath::{
     local::{Local, folder_digest},
     prelude::*,
+    provider::{Mover, Routes},
     stock::{self, deploy::Live},
 };
 
@@ -183,6 +184,58 @@ async fn releases_are_rolled_out_on_this_machine_and_no_request_fails_because_of
     assert_eq!((back.version.as_str(), back.is_stable), ("1.0.0", true));
     let (_, failed) = load.counts();
     assert_eq!(failed, [0_u16; 0], "while it went back");
+    drop(load);
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_nobody_drives_a_rollout_the_proxy_goes_back_and_another_engine_goes_on() {
+    let (folder, images) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let local = Local::at(folder.path()).supervisor(SERVICE, None::<&str>);
+    let _stop = Stop(local.clone());
+    let journal = format!("sqlite:{}", folder.path().join("journal.db").display());
+    let open = async || {
+        let engine = Engine::open(&journal).steps(stock::steps()).bind("production", local.clone());
+        engine.start().await.unwrap()
+    };
+    let routes = async || local.service("orders").await.unwrap().unwrap().routes.unwrap();
+    let reaches = async |what: &str, is: &dyn Fn(&Routes) -> bool| {
+        let mut look = tokio::time::interval(Duration::from_millis(50));
+        for _ in 0..600 {
+            if is(&routes().await) {
+                return;
+            }
+            look.tick().await;
+        }
+        panic!("not within half a minute: {what}");
+    };
+    let production = Environment::named("production");
+    let canary = |release: Release| {
+        let p = Pipeline::new("orders");
+        let canary = Canary::of(release).to(&production).weights([50, 100]).by_health_alone();
+        let canary = canary.bake(seconds(4)).every(seconds(1)).hold(seconds(3));
+        let live = p.step("canary", canary);
+        p.output(&live).build().unwrap().plan().unwrap()
+    };
+    let engine = open().await;
+    let first = canary(release(images.path(), "1.0.0", "0"));
+    engine.run(first, "1.0.0").await.unwrap().settled().await.unwrap().succeeded().unwrap();
+
+    let load = Load::on(local.address("orders").await.unwrap().unwrap());
+    let second = canary(release(images.path(), "2.0.0", "0"));
+    engine.run(second.clone(), "2.0.0").await.unwrap();
+    reaches("half of the traffic", &|routes| routes.weight("2.0.0") == 50).await;
+    engine.shutdown().await.unwrap();
+    reaches("the switch has acted", &|routes| matches!(routes.moved_by, Mover::Switch(_))).await;
+    assert_eq!(routes().await.weight("1.0.0"), 100);
+
+    let engine = open().await;
+    let live = engine.run(second, "2.0.0").await.unwrap().settled().await.unwrap().succeeded().unwrap();
+    assert_eq!((live.weight, live.verdicts.len()), (100, 2), "{live:?}");
+    let routes = routes().await;
+    assert_eq!((routes.weight("2.0.0"), routes.held_until), (100, None), "it stays without us");
+    let (requests, failed) = load.counts();
+    assert_eq!(failed, [0_u16; 0], "of {requests} requests");
     drop(load);
     engine.shutdown().await.unwrap();
 }
