@@ -149,6 +149,42 @@ async fn a_dropped_build_leaves_no_process_and_no_image() {
     build(&place, &place.request(""), "b").await;
 }
 
+/// Where the worker of the next test builds, in the process that is that worker.
+const WORKER: &str = "TOWPATH_TEST_BUILDS_IN";
+
+#[tokio::test]
+async fn commands_do_not_outlive_their_worker() {
+    const NAME: &str = "build::commands_do_not_outlive_their_worker";
+    if let Some(folder) = std::env::var_os(WORKER) {
+        // The other process: it builds until it is killed.
+        let folder = Path::new(&folder);
+        let builder = OciBuilder::new(folder.join("images")).unwrap().sources(folder);
+        let script = "sh -c 'echo $$ > grandchild; sleep 600' & echo $$ > child; sleep 600";
+        let mut request = BuildRequest::new("orders", "1", "sources");
+        request.commands.push(["sh", "-c", script].map(String::from).to_vec());
+        request.files.push(ImageFile::new("child", "/child"));
+        let end = builder.build(&request, &key("worker"), &|_| {}).await;
+        panic!("it ended: {end:?}");
+    }
+    let place = Place::new();
+    place.source("main.c", "");
+    let pid =
+        |name: &str| fs::read_to_string(place.temp.path().join("sources").join(name)).unwrap_or_default();
+    let mut worker = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", NAME])
+        .env(WORKER, place.temp.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it does not start", || pid("child").ends_with('\n') && pid("grandchild").ends_with('\n')).await;
+    assert!(lives(&pid("child")) && lives(&pid("grandchild")), "they run while their worker lives");
+    // SIGKILL: nothing of the worker's own can tidy up.
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    until("they live on", || !lives(&pid("child")) && !lives(&pid("grandchild"))).await;
+}
+
 #[tokio::test]
 async fn builds_in_one_folder_follow_one_another() {
     let place = Place::new();
