@@ -15,10 +15,12 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use towpath_provider::{
     AdvisoryBase, Finding, ProviderError, ReportFile, ScanReport, ScanRequest, Scanner, ScannerCapability,
 };
+use towpath_step::{Offers, Provider};
 
 /// Scans with a folder of advisories in the OSV format.
 ///
@@ -74,6 +76,12 @@ impl Scanner for OsvScanner {
                 Err(ProviderError::unavailable("the runtime shuts down").during("scan").because(error))
             }
         })
+    }
+}
+
+impl Provider for OsvScanner {
+    fn offer(self: Arc<Self>, to: &mut Offers<'_>) {
+        to.put::<dyn Scanner>(self);
     }
 }
 

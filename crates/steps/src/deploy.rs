@@ -2,6 +2,7 @@
 //!
 //! They are written against three traits of `towpath-provider`: a `Platform` that runs releases, a `TrafficRouter` that sends
 //! traffic to them, a `MetricsSource` that tells how they answer. An environment says who plays these roles.
+//! [`ScanImage`] asks a `Scanner`, which is bound to the engine.
 
 mod build;
 mod canary;
@@ -16,6 +17,7 @@ mod release;
 mod retire;
 mod rollback;
 mod rollout;
+mod scan;
 mod shift;
 mod traffic;
 mod world;
@@ -30,7 +32,9 @@ pub use push::PushImage;
 pub use release::{Health, MakeRelease, Release};
 pub use retire::{Retire, Retired, UnplacedRetire};
 pub use rollback::{Rollback, UnplacedRollback};
+pub use scan::{SCANNER, ScanFile, ScanImage, Scanned, Unproven};
 pub use shift::Inconclusive;
+pub use towpath_provider::Severity;
 
 use towpath_step::Steps;
 
@@ -46,4 +50,5 @@ pub(crate) fn steps() -> Steps {
         .with::<Rolling>()
         .with::<Retire>()
         .with::<Rollback>()
+        .with::<ScanImage>()
 }

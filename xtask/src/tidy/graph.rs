@@ -17,7 +17,7 @@ const EDGES: [(&str, &[&str]); 19] = [
     ("step", &["machine", "model", "step-macros"]),
     ("provider", &["model"]),
     ("provider-oci", &["provider", "model"]),
-    ("provider-osv", &["provider", "model"]),
+    ("provider-osv", &["provider", "step", "model"]),
     ("provider-sql", &["provider", "step", "model"]),
     ("provider-local", &["provider", "provider-oci", "model"]),
     ("analysis", &[]),
