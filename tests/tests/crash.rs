@@ -19,7 +19,7 @@ use towpath::store::{Filter, Level, Page};
 use towpath_testkit::{Aim, Side};
 use towpath_tests::crash::{
     child::open,
-    ledger::{Ask, ask, doubled, lines_of},
+    ledger::{Ask, all_lines, ask, doubled, lines_of},
     plans::{FOR_EACH, NAMES, REGIONS, effects, steps},
 };
 
@@ -379,6 +379,132 @@ fn crash_proof_finds_a_step_that_lies() {
     assert_eq!(live("liar", &db, "liar", &ledger, None, None), End::Settled("succeeded".into()));
     let lines = lines_of(&ledger.file, &only_run(&db).to_string()).expect("read the ledger");
     assert_eq!(doubled(&lines), ["lie run order (2 times)"]);
+}
+
+/// One life of two runs that want one lock.
+fn contend(case: &str, db: &Path, plan: &str, ledger: &Ledger, at: Option<(usize, Aim)>) -> End {
+    let mut command = Command::new(CHILD);
+    command.arg("contend").arg(db).arg(plan).arg(ledger.port.to_string());
+    if let Some((which, aim)) = at {
+        command.arg(aim.seq.to_string()).arg(aim.side.to_string()).arg(which.to_string());
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("start a child");
+    let told = BufReader::new(child.stdout.take().expect("piped"));
+    let mut driver = Driver { child, told };
+    while let Some(told) = driver.hear() {
+        match told.split_once(' ').unwrap_or((&told, "")) {
+            ("run", _) => {}
+            ("aimed", aimed) => {
+                assert_eq!(
+                    Some(aimed.to_owned()),
+                    at.map(|(_, aim)| aim.to_string()),
+                    "{case}: it stopped elsewhere"
+                );
+                driver.child.kill().expect("SIGKILL");
+                driver.child.wait().expect("it is dead");
+                return End::Killed;
+            }
+            ("settled", what) => return End::Settled(what.to_owned()),
+            _ => panic!("{case}: the child says {told:?}"),
+        }
+    }
+    panic!("{case}: the child ended without a word");
+}
+
+/// The runs of a journal, the first first.
+fn rivals(db: &Path) -> Vec<RunId> {
+    let page = Page { after: None, limit: 9 };
+    let rows = block_on(async { open(db).unwrap().list(&Filter::default(), page).await.unwrap() });
+    rows.iter().rev().map(|row| row.run).collect()
+}
+
+/// What the ledger, which is outside of all that was killed, saw of those who went through the door: never two inside at
+/// once, neither on their way nor while they undo it.
+fn one_at_a_time(case: &str, ledger: &Ledger, runs: &[RunId], undone: bool) {
+    let mine: Vec<String> = runs.iter().map(ToString::to_string).collect();
+    let lines = all_lines(&ledger.file).expect("read the ledger");
+    let lines: Vec<_> = lines.iter().filter(|line| mine.contains(&line.run)).collect();
+    let mut inside: Option<&str> = None;
+    for line in &lines {
+        let begins = matches!((&*line.step, &*line.phase), ("enter", "run") | ("leave", "undo"));
+        if begins {
+            assert_eq!(inside, None, "{case}: {} goes in while another is inside: {lines:?}", line.run);
+            inside = Some(&line.run);
+        } else {
+            assert_eq!(inside, Some(&*line.run), "{case}: {lines:?}");
+            inside = None;
+        }
+    }
+    assert_eq!(inside, None, "{case}: somebody stayed inside");
+    assert_eq!(
+        lines.len(),
+        runs.len() * if undone { 4 } else { 2 },
+        "{case}: lost, doubled or leaked: {lines:?}"
+    );
+}
+
+/// One case of a hand-over: killed at `at`, then taken over and brought to its end. Gives the number of events of each run.
+fn hand_over(plan: &str, at: Option<(usize, Aim)>, ledger: &Ledger) -> Vec<u64> {
+    let name = match at {
+        None => format!("{plan}, not killed"),
+        Some((which, aim)) => format!("{plan}, killed {aim} of run {which}"),
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = folder.path().join("journal.db");
+    if at.is_some() {
+        assert_eq!(contend(&name, &db, plan, ledger, at), End::Killed, "{name}: the kill missed its aim");
+    }
+    assert_eq!(contend(&name, &db, plan, ledger, None), End::Settled("both".into()), "{name}");
+    let runs = rivals(&db);
+    assert_eq!(runs.len(), 2, "{name}");
+    one_at_a_time(&name, ledger, &runs, plan == "door-unwind");
+    for run in &runs {
+        let events = journal(&db, *run);
+        let of = |kind| events.iter().filter(|event| event.kind() == kind).count();
+        let (asked, taken, returned) =
+            (of(EventKind::LocksAsked), of(EventKind::LocksTaken), of(EventKind::LocksReturned));
+        assert!(asked == taken && taken == returned && asked > 0, "{name}: {asked} {taken} {returned}");
+    }
+    assert_eq!(
+        block_on(async { open(&db).unwrap().locks().await.unwrap() }),
+        [],
+        "{name}: a lock is left behind"
+    );
+    runs.iter().map(|run| entry_number(&db, *run)).collect()
+}
+
+/// Every append of both runs, on both sides, on two threads.
+fn kill_hand_over(plan: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = Ledger::start(folder.path());
+    let events = hand_over(plan, None, &ledger);
+    let of = |(which, events): (usize, &u64)| {
+        let sides = |seq| [Side::Before, Side::After].map(|side| (which, Aim { seq: Seq(seq), side }));
+        (1..=*events).flat_map(sides).collect::<Vec<_>>()
+    };
+    let todo: Vec<(usize, Aim)> = events.iter().enumerate().flat_map(of).collect();
+    let (kills, todo) = (todo.len(), Mutex::new(todo));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let Some(at) = todo.lock().unwrap().pop() else { break };
+                    hand_over(plan, Some(at), &ledger);
+                }
+            });
+        }
+    });
+    eprintln!("{plan}: {events:?} events, {kills} kills, never two at once, nothing lost, doubled or leaked");
+}
+
+#[test]
+fn crash_at_every_event_of_a_lock_that_is_handed_over() {
+    kill_hand_over("door");
+}
+
+#[test]
+fn crash_at_every_event_of_a_lock_that_is_taken_again_to_undo() {
+    kill_hand_over("door-unwind");
 }
 
 macro_rules! plans { ($($test:ident $plan:literal;)*) => {

@@ -56,6 +56,12 @@ fn regions_run_side_by_side_and_are_joined() {
 }
 
 #[test]
+fn runs_that_want_one_lock_come_one_after_the_other() {
+    let want = "Succeeded(1)\nSucceeded(2)\n";
+    assert_eq!(twice("locks"), (want.to_owned(), want.to_owned()));
+}
+
+#[test]
 fn an_approval_waits_without_a_process_and_is_given_by_another() {
     let folder = tempfile::tempdir().expect("a folder");
     for _ in 0..2 {

@@ -1,12 +1,12 @@
 //! The command as a function.
 
 use crate::{
-    args::{Args, Command},
+    args::{Args, Command, LockAct, LockArgs},
     attempt,
     cx::{Cx, Spelling},
     explain,
     fault::{Fault, FaultKind, exit},
-    init, journal, live,
+    init, journal, live, locks,
     open::Address,
     out::Out,
     plan, rollback, runs,
@@ -169,6 +169,8 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
         Command::Plan(_) | Command::Eject(_) | Command::Schema(_) => {
             unreachable!("it was answered before the store was opened")
         }
+        Command::Locks => return locks::locks(cx).await.map(|()| exit::OK),
+        Command::Lock(LockArgs { act: LockAct::Release(args) }) => locks::release(cx, args).await?,
         Command::Signal(args) => Letter::signal(args),
         Command::Approve(args) => Letter::decide(args, true),
         Command::Reject(args) => Letter::decide(args, false),

@@ -85,6 +85,10 @@ pub(crate) enum Command {
     Handback(Handback),
     /// Give a run up: what it did stays
     Abandon(Abandon),
+    /// List the locks that runs hold and wait for
+    Locks,
+    /// Take a lock from the run that holds it
+    Lock(LockArgs),
     /// Drive whatever is due, and return
     Tick(Tick),
     /// Start a run of a pipeline
@@ -332,6 +336,32 @@ pub(crate) struct Handback {
 pub(crate) struct Abandon {
     /// The run
     pub(crate) run: String,
+    /// Why, in your words
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) sending: Sending,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LockArgs {
+    #[command(subcommand)]
+    pub(crate) act: LockAct,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LockAct {
+    /// Have the run that holds a lock give it back, though its scope is not over
+    Release(Release),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Release {
+    /// The lock
+    pub(crate) lock: Name,
+    /// You know that what the run did may be half done, and that others act on it from now on
+    #[arg(long, required = true)]
+    pub(crate) force: bool,
     /// Why, in your words
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,

@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::collections::VecDeque;
 use towpath::{
     machine::{Explanation, Mover, RunState, UndoState, Wait},
-    model::{RunId, Status, StepId, Timestamp},
+    model::{Name, RunId, Status, StepId, Timestamp},
     store::RunRow,
 };
 
@@ -61,6 +61,9 @@ pub(crate) struct WaitLine {
     pub(crate) since_at: Timestamp,
     #[serde(skip)]
     time: Option<Timestamp>,
+    /// The locks that it waits for.
+    #[serde(skip)]
+    locks: Vec<Name>,
 }
 
 /// A command, with what it does.
@@ -78,11 +81,34 @@ pub(crate) async fn explain(cx: &mut Cx<'_>, args: OneRun) -> Result<(), Fault> 
     let unread = cx.store.entries(row.no, towpath::model::limits::INBOX_ENTRIES).await?.len();
     let mut why = Why::of(&row, &story, unread, now, &cx.spelling);
     why.waits.extend(items(cx, &story).await?);
+    holders(cx, &mut why).await?;
     if cx.out.json {
         return Ok(cx.out.value(&why)?);
     }
     let text = why.text(&row, now, cx.out.paint);
     Ok(cx.out.text(&text)?)
+}
+
+/// Says who holds the locks that a run waits for, and what can be done when that run does not go on by itself.
+async fn holders(cx: &Cx<'_>, why: &mut Why) -> Result<(), Fault> {
+    for wait in why.waits.iter_mut().filter(|wait| !wait.locks.is_empty()) {
+        for row in cx.store.locks().await?.into_iter().filter(|row| wait.locks.contains(&row.lock)) {
+            let Some((run, since)) = row.holder else { continue };
+            let Some(holder) = cx.store.find(run).await? else { continue };
+            wait.what.push_str(&format!("; {}", one_line(&towpath::held_by(&row.lock, &holder, since))));
+            if !matches!(holder.listing.status, Status::Stuck | Status::Quarantined) {
+                continue;
+            }
+            let explain = Command { command: cx.spelling.about("explain", run, ""), does: "to see why" };
+            wait.commands.push(explain);
+            if holder.listing.status == Status::Stuck {
+                let release = format!("lock release {} --force --reason TEXT", quoted(row.lock.as_str()));
+                let does = "to take it from that run, which may have left something half done";
+                wait.commands.push(Command { command: cx.spelling.of(&release), does });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Items that are looked at for one explanation.
@@ -220,10 +246,15 @@ fn quarantine(row: &RunRow) -> Wait {
 }
 
 fn line(run: RunId, wait: Wait, state: Option<&RunState>, spelling: &Spelling) -> WaitLine {
+    let mut locks = Vec::new();
     let (mover, time, commands) = match wait.mover {
         Mover::Worker => ("worker", None, Vec::new()),
         Mover::Time(at) => ("time", Some(at), Vec::new()),
         Mover::Items(_) => ("items", None, Vec::new()),
+        Mover::Locks(names) => {
+            locks = names;
+            ("lock", None, Vec::new())
+        }
         Mover::Signal { command, or_at } => {
             ("signal", or_at, signals(run, wait.step.as_ref(), &command, spelling))
         }
@@ -243,6 +274,7 @@ fn line(run: RunId, wait: Wait, state: Option<&RunState>, spelling: &Spelling) -
         commands,
         since_at: wait.since,
         time,
+        locks,
     }
 }
 

@@ -126,6 +126,7 @@ impl World {
             parent: None,
             forked_from: None,
             deadline: record.deadline_ms.map(|ms| now.plus(Duration::from_millis(ms))),
+            fencing: BTreeMap::new(),
         };
         let event: Event = start.clone().into();
         let mut chain = Chain::new(run);
@@ -146,6 +147,7 @@ impl World {
             wake: Wake::At(now),
             owner: Some(worker()),
             blobs: vec![Blob { digest, text }],
+            locks: Vec::new(),
         };
         let Started::New(no) = self.store.start_run(new).await.unwrap() else { panic!("the key is taken") };
         let mut driven = Driven {

@@ -17,6 +17,7 @@ mod items;
 mod journal;
 mod launch;
 mod live;
+mod locks;
 mod open;
 mod out;
 mod picture;

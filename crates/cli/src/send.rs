@@ -1,7 +1,7 @@
 //! Verbs, signals and decisions: each is an entry in the run's inbox, and an answer in its journal.
 
 use crate::{
-    args::{Abandon, Cancel, Decide, Handback, Plain, Resolve, Retry, Sending, Signal, Skip},
+    args::{Abandon, Cancel, Decide, Handback, Plain, Release, Resolve, Retry, Sending, Signal, Skip},
     cx::Cx,
     fault::{Fault, exit},
     find, ids,
@@ -75,6 +75,12 @@ impl Letter {
 
     pub(crate) fn handback(args: Handback) -> Self {
         Letter::verb(args.plain, Verb::Handback { step: args.which.step })
+    }
+
+    /// For the run that holds a lock.
+    pub(crate) fn release(run: String, args: Release) -> Self {
+        let Release { lock, reason, sending, force: _ } = args;
+        Letter { run, sending, message: Message::Verb { verb: Verb::ReleaseLock { lock }, reason } }
     }
 
     pub(crate) fn abandon(args: Abandon) -> Self {
@@ -181,7 +187,9 @@ impl Asked<'_> {
             Message::Approval { step, approve: true, .. } => format!("approve {step}"),
             Message::Approval { step, .. } => format!("reject {step}"),
             Message::Verb { verb, .. } => summary::verb(verb),
-            Message::SubRunSettled { .. } | Message::Parent { .. } => "what only runs send".into(),
+            Message::SubRunSettled { .. } | Message::Parent { .. } | Message::LockGranted { .. } => {
+                "what only runs and stores send".into()
+            }
         }
     }
 
@@ -272,7 +280,10 @@ impl Asked<'_> {
             Message::Approval { step, approve, comment } => {
                 of == step && is_decision(found, *approve, comment)
             }
-            Message::Verb { .. } | Message::SubRunSettled { .. } | Message::Parent { .. } => false,
+            Message::Verb { .. }
+            | Message::SubRunSettled { .. }
+            | Message::Parent { .. }
+            | Message::LockGranted { .. } => false,
         }
     }
 
@@ -282,7 +293,10 @@ impl Asked<'_> {
             Message::Approval { approve, comment, .. } => {
                 signal.as_str() == "approval" && is_decision(found, *approve, comment)
             }
-            Message::Verb { .. } | Message::SubRunSettled { .. } | Message::Parent { .. } => false,
+            Message::Verb { .. }
+            | Message::SubRunSettled { .. }
+            | Message::Parent { .. }
+            | Message::LockGranted { .. } => false,
         }
     }
 

@@ -56,7 +56,7 @@ fn verb_step(verb: &Verb) -> Option<&StepId> {
         | Verb::Skip { step, .. }
         | Verb::Resolve { step, .. }
         | Verb::Handback { step } => step.as_ref(),
-        Verb::Pause | Verb::Resume | Verb::Cancel { .. } | Verb::Abandon => None,
+        Verb::Pause | Verb::Resume | Verb::Cancel { .. } | Verb::Abandon | Verb::ReleaseLock { .. } => None,
     }
 }
 
@@ -170,7 +170,10 @@ fn of_run(event: &Event) -> String {
         }
         Event::Redacted(e) => format!("event {} by {}: {}", e.at, e.by, e.reason),
         Event::LocksAsked(e) => names(e.locks.iter()),
-        Event::LocksTaken(e) => names(e.locks.iter().map(|(name, _)| name)),
+        Event::LocksTaken(e) => {
+            let taken = e.locks.iter().map(|(name, fence)| format!("{name} (fencing number {fence})"));
+            taken.collect::<Vec<_>>().join(", ")
+        }
         Event::LocksReturned(e) => names(e.locks.iter()),
         Event::Overridden(e) => format!("{} by {}: {}", e.what, e.by, e.reason),
         Event::Imported(e) => format!("from event {} of its parent: {}", e.at, payload(&e.output)),
@@ -182,6 +185,7 @@ fn of_run(event: &Event) -> String {
 pub(crate) fn verb(verb: &Verb) -> String {
     let asked = match verb {
         Verb::Cancel { unwind: false } => " --no-unwind".into(),
+        Verb::ReleaseLock { lock } => format!(" {lock}"),
         Verb::Retry { new_key, from_scratch, .. } => {
             let flag = |on: bool, text: &'static str| if on { text } else { "" };
             format!("{}{}", flag(*new_key, " --new-key"), flag(*from_scratch, " --from-scratch"))

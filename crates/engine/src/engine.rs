@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use towpath_machine::Explanation;
 use towpath_model::{IdError, Json, PipelineName, RunId, WorkerId};
 use towpath_step::{Pipeline, Steps};
-use towpath_store::{Filter, Page, RunRow, Store};
+use towpath_store::{Filter, LockRow, Page, RunRow, Store};
 
 /// Drives runs. A cheap handle: clones are the same engine, and the last one stops it.
 ///
@@ -135,6 +135,14 @@ impl Engine {
     /// When the store cannot tell.
     pub async fn runs(&self, filter: &Filter, page: Page) -> Result<Vec<RunRow>, EngineError> {
         self.shared().store.list(filter, page).await.map_err(|e| EngineError::store("list runs", e))
+    }
+
+    /// Every lock that a run holds or waits for, in the order of their names.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    pub async fn locks(&self) -> Result<Vec<LockRow>, EngineError> {
+        self.shared().store.locks().await.map_err(|e| EngineError::store("list locks", e))
     }
 
     /// Why a run does not move, and who can move it.

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::collections::VecDeque;
 use towpath_machine::{Explanation, Mover, Wait};
-use towpath_model::{RunId, Status, StepId};
+use towpath_model::{Name, RunId, Status, StepId, Timestamp};
 use towpath_store::RunRow;
 
 pub(crate) const OPERATION: &str = "explain a run";
@@ -24,6 +24,7 @@ pub(crate) async fn explain(shared: &Shared, row: &RunRow) -> Result<Explanation
             let mut explanation = folded.state.explain();
             let of_items = items(shared, &explanation).await?;
             explanation.waits.extend(of_items);
+            holders(shared, &mut explanation).await?;
             Ok(explanation)
         }
         Err(Unfolded::Store(error)) => Err(EngineError::store(OPERATION, error).with("run", row.run)),
@@ -31,6 +32,37 @@ pub(crate) async fn explain(shared: &Shared, row: &RunRow) -> Result<Explanation
             Err(EngineError::new(EngineErrorKind::Corrupt, OPERATION).with("run", row.run).because(error))
         }
     }
+}
+
+/// Says of locks that the run waits for who holds them, and what becomes of that run.
+async fn holders(shared: &Shared, explanation: &mut Explanation) -> Result<(), EngineError> {
+    let failed = |e| EngineError::store(OPERATION, e);
+    for wait in &mut explanation.waits {
+        let Mover::Locks(names) = &wait.mover else { continue };
+        let rows = shared.store.locks().await.map_err(failed)?;
+        for row in rows.into_iter().filter(|row| names.contains(&row.lock)) {
+            let Some((run, since)) = row.holder else { continue };
+            let Some(holder) = shared.store.find(run).await.map_err(failed)? else { continue };
+            let text = held_by(&row.lock, &holder, since);
+            wait.what.push_str(&format!("; {text}"));
+        }
+    }
+    Ok(())
+}
+
+/// Who holds a lock, in words.
+///
+/// A run keeps its locks when it rests for an operator, since what they protect is in an unknown state; so what becomes of
+/// that run is part of the answer.
+pub fn held_by(lock: &Name, holder: &RunRow, since: Timestamp) -> String {
+    let (run, status, note) = (holder.run, holder.listing.status, &holder.listing.note);
+    let why = if note.is_empty() { String::new() } else { format!(" ({note})") };
+    let keeps = match status {
+        Status::Stuck => ", and keeps it until an operator decides",
+        Status::Quarantined => ", and keeps it until that run is repaired or given up",
+        _ => "",
+    };
+    format!("{lock} is held by run {run} of {} since {since}, which is {status}{why}{keeps}", holder.pipeline)
 }
 
 /// Runs that are items, and items of items, that are looked at for one explanation.

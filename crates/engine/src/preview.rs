@@ -154,6 +154,7 @@ impl Look<'_> {
             before: None,
             failure: None,
             providers: self.shared.providers.clone(),
+            fencing: Default::default(),
         }
     }
 }

@@ -139,7 +139,9 @@ async fn tell_items(
         let page = shared.store.list(&filter, Page { after, limit: 1_000 }).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(Cursor(last.no));
-        transition.recall.extend(page.iter().map(|row| (row.run, order_entry(slot.run, &order))));
+        transition
+            .recall
+            .extend(page.iter().map(|row| (row.run, order_entry(slot.run, &order, Default::default()))));
     }
 }
 
@@ -183,7 +185,7 @@ fn answer(entries: &[Entry], why: &str) -> Vec<Answer> {
     for entry in entries {
         let (verb, reason) = match entry.message.read::<Message>() {
             Ok(Message::Verb { verb, reason }) => (verb, reason),
-            Ok(Message::Parent { order: Order::Abandon { by, reason } })
+            Ok(Message::Parent { order: Order::Abandon { by, reason }, .. })
                 if entry.actor == Actor::engine() =>
             {
                 let outcome = Outcome::Abandoned { by, reason };

@@ -2,7 +2,7 @@
 
 use crate::{
     Engine, EngineError, EngineErrorKind, Run,
-    driver::{Begin, engine_actor},
+    driver::{Begin, engine_actor, lock_changes},
     mailbox::Msg,
     plans::Prepared,
     reconcile::take_up_ours,
@@ -120,6 +120,7 @@ impl<Out: towpath_step::Output> Start<Out> {
             parent: None,
             forked_from: None,
             deadline: None,
+            fencing: BTreeMap::new(),
         };
         let fresh = Fresh::new(&shared, prepared, started);
         let plan_hash = plan.hash();
@@ -262,6 +263,7 @@ impl Fresh {
             wake: if self.owner.is_some() { Wake::Never } else { Wake::At(self.now) },
             owner: self.owner.clone(),
             blobs: vec![Blob { digest: self.plan.hash, text: self.plan.text.clone() }],
+            locks: lock_changes(Seq(0), self.events.iter()),
         };
         (new, chain, listing)
     }
@@ -291,6 +293,8 @@ impl Fresh {
     fn drive(self, shared: &Arc<Shared>, no: RunNo, chain: Chain, listing: Listing) {
         let (mailbox, mail): (_, UnboundedReceiver<Msg>) = unbounded_channel();
         let epoch = self.epoch();
+        // A lock that is free was granted with the start.
+        let inbox = self.events.iter().any(|event| matches!(event, Event::LocksAsked(_)));
         let (slot, _) = shared.runs.enter(self.run, no, mailbox);
         let Fresh { plan, state, actions, .. } = self;
         let listing = Some(listing);
@@ -302,7 +306,7 @@ impl Fresh {
             epoch,
             listing,
             actions,
-            inbox: false,
+            inbox,
             observe_at: None,
             death_proven: false,
         };

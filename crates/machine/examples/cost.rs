@@ -108,6 +108,7 @@ fn started() -> Result<Event, Error> {
         parent: None,
         forked_from: None,
         deadline: None,
+        fencing: BTreeMap::new(),
     }
     .into())
 }

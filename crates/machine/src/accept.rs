@@ -74,7 +74,7 @@ impl RunState {
         now: Timestamp,
     ) -> Vec<Event> {
         let Some(ix) = self.plan.find(step) else { return Vec::new() };
-        if !self.live.asked.remove(&ix) || self.starts_nothing() {
+        if !self.live.asked.remove(&ix) || self.starts_nothing() || !self.may_act(ix) {
             return Vec::new();
         }
         let attempt = self.node(ix).attempt.next();

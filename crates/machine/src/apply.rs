@@ -1,6 +1,6 @@
 //! Folding events.
 
-use crate::{Ix, Leaving, Phase, RunState, state::Kept, transitions::visit};
+use crate::{Ix, Leaving, Phase, RunState, locks::Locks, state::Kept, transitions::visit};
 use std::{fmt, sync::Arc};
 use towpath_model::{
     Event, EventKind, Outcome, RunSettled, RunStarted, Section, Seq, SignalKept, StepId, Timestamp, Verb,
@@ -136,11 +136,10 @@ impl RunState {
             Event::SubRunSettled(e) => self.sub_run_settled(e),
             Event::SubRunsUnwinding(e) => self.sub_runs_unwinding(e),
             Event::ParentOrdered(e) => self.parent_ordered(e),
-            Event::PlanReplaced(_)
-            | Event::Imported(_)
-            | Event::LocksAsked(_)
-            | Event::LocksTaken(_)
-            | Event::LocksReturned(_) => Err(CorruptKind::NotDriven),
+            Event::LocksAsked(e) => self.locks_asked(e),
+            Event::LocksTaken(e) => self.locks_taken(e),
+            Event::LocksReturned(e) => self.locks_returned(e),
+            Event::PlanReplaced(_) | Event::Imported(_) => Err(CorruptKind::NotDriven),
         }
     }
 
@@ -152,6 +151,9 @@ impl RunState {
         self.values = Arc::new(e.values.clone());
         self.deadline = e.deadline;
         self.below.clone_from(&e.parent);
+        if self.below.is_some() {
+            self.locks = Locks::of_item(e.fencing.clone());
+        }
         self.open_section(Section::Main);
         Ok(())
     }
@@ -220,7 +222,11 @@ impl RunState {
                     _ => {}
                 }
             }
-            Verb::Retry { .. } | Verb::Skip { .. } | Verb::Resolve { .. } | Verb::Handback { .. } => {}
+            Verb::Retry { .. }
+            | Verb::Skip { .. }
+            | Verb::Resolve { .. }
+            | Verb::Handback { .. }
+            | Verb::ReleaseLock { .. } => {}
         }
         Ok(())
     }
@@ -244,6 +250,8 @@ impl RunState {
         }
         self.outcome = Some(e.outcome.clone());
         self.live.observing.clear();
+        // The store takes back what a run holds that is over.
+        self.end_locks();
         Ok(())
     }
 }

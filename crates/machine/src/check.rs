@@ -1,6 +1,7 @@
 //! Everything that can be wrong with a plan, found at once.
 
 mod items;
+mod locks;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -57,6 +58,7 @@ pub fn check(record: &PlanRecord) -> Vec<Problem> {
         checker.references(step);
     }
     checker.output();
+    checker.all_locks();
     checker.cycles();
     let mut told = HashSet::new();
     checker.found.retain(|problem| told.insert((problem.step.clone(), problem.what.clone())));
@@ -109,9 +111,7 @@ impl<'a> Checker<'a> {
             );
         }
         self.items(step);
-        if !step.locks.is_empty() {
-            self.at(step, "lock scopes cannot be driven by this release: use a newer one".into());
-        }
+        self.locks(step);
         for (policy, name) in
             [(&step.retry, "retry"), (&step.undo_retry, "undo_retry"), (&step.observe_retry, "observe_retry")]
         {

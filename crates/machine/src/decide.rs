@@ -27,10 +27,12 @@ impl RunState {
         loop {
             let before = self.seq;
             self.put_in_doubt(&mut events, now);
+            self.return_locks(&mut events, now);
             self.start_steps(&mut events, now);
             self.start_items(&mut events, now);
             self.start_undoing(&mut events, now);
             self.undo_items(&mut events, now);
+            self.return_locks(&mut events, now);
             self.next_phase(&mut events, now);
             if self.seq == before {
                 break;
@@ -189,6 +191,7 @@ impl RunState {
             work(1);
             if let Some(ix) = self.live.due_waits.pop_first() {
                 match self.wait_over_of(ix, now) {
+                    Some(_) if self.is_shut_out(events, now, ix) => {}
                     Some(over) => self.record(events, now, over.into()),
                     // Another step took the signal.
                     None => self.set_timers(ix),
@@ -205,6 +208,7 @@ impl RunState {
     fn start(&mut self, events: &mut Vec<Event>, now: Timestamp, ix: Ix) {
         let plan = self.plan.clone();
         let step = plan.step(ix);
+        // What is skipped needs no lock; so what has not begun is looked at first.
         if self.node(ix).intent.is_none() {
             match self.may_run(ix) {
                 Ok(()) => {}
@@ -226,6 +230,9 @@ impl RunState {
                 }
             }
         }
+        if self.is_shut_out(events, now, ix) {
+            return;
+        }
         if self.plan.for_each(ix).is_some() && self.node(ix).items.is_none() {
             self.live.asked.insert(ix);
             self.live.actions.push(Action::List(step.id.clone()));
@@ -238,6 +245,17 @@ impl RunState {
         }
         let attempt = self.node(ix).attempt.next();
         self.record(events, now, StepStarted { step: step.id.clone(), attempt, before: None }.into());
+    }
+
+    /// Whether a step that is due has to wait for its locks: then they are asked for.
+    fn is_shut_out(&mut self, events: &mut Vec<Event>, now: Timestamp, ix: Ix) -> bool {
+        let waits = self.ask_for(events, now, ix);
+        if waits && (self.live.due_tries.remove(&ix) | self.live.due_undo.remove(&ix))
+            || waits && matches!(self.node(ix).state, StepState::Parked { .. })
+        {
+            self.live.shut_out.insert(ix);
+        }
+        waits
     }
 
     /// Whether what a step reads is there and its condition holds; `Found::Value` when the condition does not.
@@ -281,6 +299,9 @@ impl RunState {
             work(1);
             let again = self.live.due_undo.first().copied();
             let Some(ix) = again.or_else(|| self.sets.undo_ready.first().map(|(_, ix)| *ix)) else { return };
+            if self.is_shut_out(events, now, ix) {
+                continue;
+            }
             let step = self.plan.step(ix);
             let id = step.id.clone();
             let node = self.node(ix);

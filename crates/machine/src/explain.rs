@@ -49,6 +49,8 @@ pub enum Mover {
     Operator(Vec<&'static str>),
     /// Runs that are items of the step: the first of those that are under way.
     Items(Vec<RunId>),
+    /// Whoever holds these locks gives them back.
+    Locks(Vec<Name>),
 }
 
 impl fmt::Display for Explanation {
@@ -68,6 +70,7 @@ impl fmt::Display for Explanation {
                     write!(f, "`towpath {command}` moves it on, or it goes on at {at}")?;
                 }
                 Mover::Items(_) => f.write_str("they move it on")?,
+                Mover::Locks(_) => f.write_str("it goes on when it holds them all")?,
                 Mover::Operator(verbs) => write!(f, "an operator moves it on: {}", verbs.join(", "))?,
             }
         }
@@ -86,6 +89,7 @@ impl RunState {
             since,
             mover: Mover::Operator(verbs),
         };
+        waits.extend(self.explain_locks());
         if let Some(since) = self.paused {
             waits.push(whole("the run is paused", since, vec!["resume"]));
         }
@@ -124,6 +128,7 @@ impl RunState {
 
     fn explain_undo(&self, ix: Ix) -> Option<(String, Mover)> {
         Some(match &self.node(ix).undo {
+            _ if self.live.shut_out.contains(&ix) => return None,
             UndoState::Running if self.is_undone_by_items(ix) => self.explain_items(ix),
             UndoState::Running => ("is being undone".into(), Mover::Worker),
             UndoState::Observing => ("is looked at before it is undone".into(), Mover::Worker),
@@ -141,10 +146,14 @@ impl RunState {
     fn explain_state(&self, ix: Ix, id: &StepId) -> Option<(String, Mover)> {
         let node = self.node(ix);
         Some(match &node.state {
+            // What its locks keep back is told once for all of them.
+            _ if self.live.shut_out.contains(&ix) => return None,
+            StepState::Ready if self.is_locked_out(ix) => return None,
             StepState::Ready => ("may start".into(), Mover::Worker),
             StepState::Items if self.live.gathering.contains(&ix) => {
                 ("puts together what its items gave back".into(), Mover::Worker)
             }
+            StepState::Items if self.is_locked_out(ix) && !self.has_open_items(ix) => return None,
             StepState::Items => self.explain_items(ix),
             StepState::Running if self.phase == Phase::Draining => {
                 (format!("is asked to stop, attempt {}", node.attempt), Mover::Worker)

@@ -34,7 +34,10 @@ impl RunState {
         let about = match &message {
             Message::Signal { step, .. } => step.as_ref(),
             Message::Approval { step, .. } => Some(step),
-            Message::Verb { .. } | Message::SubRunSettled { .. } | Message::Parent { .. } => None,
+            Message::Verb { .. }
+            | Message::SubRunSettled { .. }
+            | Message::Parent { .. }
+            | Message::LockGranted { .. } => None,
         };
         if let Some(step) = about.filter(|step| self.plan.find(step).is_none()) {
             let why = format!("the plan has no step {step}");
@@ -56,6 +59,7 @@ impl RunState {
                 self.signal(&entry, name, Some(step), value)
             }
             Message::Verb { verb, reason } => self.verb(entry, verb, reason),
+            Message::LockGranted { lock, fence, asked } => self.lock_granted(&entry, lock, fence, asked),
             message @ (Message::SubRunSettled { .. } | Message::Parent { .. }) => {
                 self.told_by_a_run(&entry, message)
             }
@@ -76,7 +80,7 @@ impl RunState {
         let (from, received_at) = (entry.actor.clone(), entry.received_at);
         let open = self
             .listener(&signal, step.as_ref(), received_at)
-            .filter(|_| self.has_place() && !self.live.rematch)
+            .filter(|ix| self.has_place() && self.may_act(*ix) && !self.live.rematch)
             .and_then(|ix| Some((ix, self.node(ix).open_wait()?.0.clone())));
         let event = match open {
             Some((ix, wait)) => {

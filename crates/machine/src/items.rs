@@ -8,8 +8,8 @@ mod report;
 pub use list::{Listed, list_items, read_items};
 pub(crate) use list::{Source, With};
 
-use std::collections::BTreeSet;
-use towpath_model::{BlobRef, Order, Outcome, Payload, RunId, StepId, SubRunSettled};
+use std::collections::{BTreeMap, BTreeSet};
+use towpath_model::{BlobRef, Name, Order, Outcome, Payload, RunId, StepId, SubRunSettled};
 
 /// The items of a step that is a `for_each`, once they are listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,6 +82,8 @@ pub struct Ordered {
     pub run: RunId,
     /// What it is to do.
     pub order: Order,
+    /// The locks that are held for it from now on, each with its fencing number.
+    pub fencing: BTreeMap<Name, u64>,
 }
 
 impl Items {

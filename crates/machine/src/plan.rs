@@ -1,6 +1,9 @@
 //! A plan made ready to be driven.
 
-use crate::check::{Problems, check, predecessors};
+use crate::{
+    check::{Problems, check, predecessors},
+    locks::{Scope, ScopeNo, scopes},
+};
 use std::{collections::HashMap, sync::Arc};
 use towpath_model::{Condition, Operand, PlanRecord, Role, Section, StepId, StepRecord};
 
@@ -15,6 +18,8 @@ pub struct Plan {
     predecessors: Vec<Vec<Ix>>,
     dependents: Vec<Vec<Ix>>,
     facts: Vec<Vec<String>>,
+    scopes: Vec<Scope>,
+    scope_of: Vec<Option<ScopeNo>>,
 }
 
 /// A step of a plan that is a `for_each`.
@@ -58,7 +63,8 @@ impl Plan {
                 }
             }
         }
-        Ok(Plan { record, index, predecessors: preds, dependents, facts })
+        let (scopes, scope_of) = scopes(&record, &dependents);
+        Ok(Plan { record, index, predecessors: preds, dependents, facts, scopes, scope_of })
     }
 
     /// The plan's record.
@@ -109,6 +115,16 @@ impl Plan {
     /// The places of a step's output that deciding needs, as pointers.
     pub fn facts(&self, ix: Ix) -> &[String] {
         &self.facts[ix as usize]
+    }
+
+    /// The locks that are taken together, with the steps that act under them.
+    pub(crate) fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    /// The scope that a step belongs to.
+    pub(crate) fn scope(&self, ix: Ix) -> Option<ScopeNo> {
+        self.scope_of.get(ix as usize).copied().flatten()
     }
 
     /// The steps of a section, in the order of the plan.

@@ -22,7 +22,7 @@ impl RunState {
 
     /// Puts a step into the sets in which its state belongs, and sets its timers.
     fn count(&mut self, ix: Ix) {
-        let active = self.is_active(ix);
+        let (active, locked) = (self.is_active(ix), self.is_locked_out(ix));
         let (node, sets) = (&self.nodes[ix as usize], &mut self.sets);
         if node.state == StepState::Running {
             sets.running.insert(ix);
@@ -30,8 +30,10 @@ impl RunState {
         if !active {
             return;
         }
-        sets.moving += u32::from(node.state.is_moving());
+        let waits = locked && node.state == StepState::Ready;
+        sets.moving += u32::from(node.state.is_moving() && !waits);
         match &node.state {
+            StepState::Ready if locked => drop(sets.locked.insert(ix)),
             StepState::Ready => drop(sets.ready.insert(ix)),
             StepState::Resting(_) => drop(sets.resting.insert(ix)),
             StepState::Parked { .. } => {
@@ -47,7 +49,7 @@ impl RunState {
 
     /// Undoes what [`count`](Self::count) did.
     fn discount(&mut self, ix: Ix) {
-        let active = self.is_active(ix);
+        let (active, locked) = (self.is_active(ix), self.is_locked_out(ix));
         let (node, sets) = (&self.nodes[ix as usize], &mut self.sets);
         if node.state == StepState::Running {
             sets.running.remove(&ix);
@@ -58,8 +60,10 @@ impl RunState {
         if !active {
             return;
         }
-        sets.moving -= u32::from(node.state.is_moving());
+        let waits = locked && node.state == StepState::Ready;
+        sets.moving -= u32::from(node.state.is_moving() && !waits);
         match &node.state {
+            StepState::Ready if locked => drop(sets.locked.remove(&ix)),
             StepState::Ready => drop(sets.ready.remove(&ix)),
             StepState::Resting(_) => drop(sets.resting.remove(&ix)),
             StepState::Parked { .. } => {
@@ -68,8 +72,12 @@ impl RunState {
                     sets.listeners.remove(&(signal, ix));
                 }
                 self.live.due_waits.remove(&ix);
+                self.live.shut_out.remove(&ix);
             }
-            StepState::Backoff { .. } => drop(self.live.due_tries.remove(&ix)),
+            StepState::Backoff { .. } => {
+                self.live.due_tries.remove(&ix);
+                self.live.shut_out.remove(&ix);
+            }
             _ => {}
         }
         if let Some(at) = node.timer() {
@@ -96,6 +104,7 @@ impl RunState {
         let plan = self.plan.clone();
         let section = plan.step(ix).section;
         self.sets.open[section as usize] -= 1;
+        self.locks.rests(plan.scope(ix), section);
         for d in plan.dependents(ix).iter().copied().filter(|d| plan.step(*d).section == section) {
             work(1);
             let node = &mut self.nodes[d as usize];
@@ -136,6 +145,7 @@ impl RunState {
         let sets = &mut self.sets;
         work(sets.ready.len() + sets.parked.len() + sets.resting.len());
         sets.ready.clear();
+        sets.locked.clear();
         sets.resting.clear();
         sets.listeners.clear();
         sets.moving = 0;
@@ -144,6 +154,7 @@ impl RunState {
         live.timers.clear();
         live.due_waits.clear();
         live.due_tries.clear();
+        live.shut_out.clear();
         live.asked.clear();
         live.gathering.clear();
         let begins = |a: &Action| matches!(a, Action::TakeBefore(_) | Action::List(_) | Action::Gather(_));

@@ -4,6 +4,7 @@
 //! `TOWPATH_SEEDS=n` that many.
 
 pub(crate) mod checks;
+pub(crate) mod contest;
 pub(crate) mod driver;
 pub(crate) mod family;
 pub(crate) mod ledger;

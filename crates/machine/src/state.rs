@@ -1,6 +1,6 @@
 //! The state of a run: the fold of its events.
 
-use crate::{Action, ItemStart, Ix, Node, Ordered, Plan};
+use crate::{Action, ItemStart, Ix, Node, Ordered, Plan, locks::Locks};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -36,6 +36,7 @@ pub struct RunState {
     /// Whether the run that it is an item of has it undone, though it has succeeded.
     pub(crate) recalled: bool,
     pub(crate) sets: Sets,
+    pub(crate) locks: Locks,
     pub(crate) live: Live,
 }
 
@@ -46,8 +47,10 @@ pub(crate) struct Sets {
     pub(crate) open: [u32; 3],
     /// Steps whose body runs, of whichever section.
     pub(crate) running: BTreeSet<Ix>,
-    /// Steps that may start. Like the next four, only of the section that has its turn.
+    /// Steps that may start. Like the next five, only of the section that has its turn.
     pub(crate) ready: BTreeSet<Ix>,
+    /// Steps that may start as soon as the run holds their locks, for which it queues.
+    pub(crate) locked: BTreeSet<Ix>,
     pub(crate) parked: BTreeSet<Ix>,
     /// Parked steps by the signal that they wait for.
     pub(crate) listeners: BTreeSet<(Name, Ix)>,
@@ -59,6 +62,8 @@ pub(crate) struct Sets {
     /// Of them, those that come to something without an operator.
     pub(crate) undo_moving: u32,
     pub(crate) undo_ready: BTreeSet<(Reverse<Seq>, Ix)>,
+    /// Steps that can be undone as soon as the run holds their locks, for which it queues.
+    pub(crate) undo_locked: BTreeSet<(Reverse<Seq>, Ix)>,
     pub(crate) undo_running: BTreeSet<Ix>,
     pub(crate) undo_resting: BTreeSet<Ix>,
     /// Steps of which further items may begin.
@@ -91,6 +96,8 @@ pub(crate) struct Live {
     pub(crate) due_tries: BTreeSet<Ix>,
     /// Steps whose next attempt at undoing is due.
     pub(crate) due_undo: BTreeSet<Ix>,
+    /// Steps that were due in one of these ways while their locks were not there.
+    pub(crate) shut_out: BTreeSet<Ix>,
     /// Whether kept signals may have met steps that wait for them while nothing was to begin.
     pub(crate) rematch: bool,
     pub(crate) held: bool,
@@ -171,6 +178,7 @@ impl PartialEq for RunState {
             && self.something_undone == other.something_undone
             && self.outcome == other.outcome
             && self.sets == other.sets
+            && self.locks == other.locks
     }
 }
 
@@ -188,9 +196,11 @@ impl RunState {
         for ix in 0..plan.len() as Ix {
             sets.open[section(ix) as usize] += 1;
         }
+        let locks = Locks::new(plan.scopes());
         RunState {
             run,
             plan,
+            locks,
             seq: Seq(0),
             time: Timestamp::MIN,
             values: Arc::default(),

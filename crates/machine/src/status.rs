@@ -22,7 +22,7 @@ impl RunState {
     }
 
     fn is_waiting(&self) -> bool {
-        self.sets.moving == 0 && !self.sets.parked.is_empty()
+        self.sets.moving == 0 && !(self.sets.parked.is_empty() && self.sets.locked.is_empty())
     }
 
     /// The run's row in lists.
@@ -38,10 +38,14 @@ impl RunState {
                 let steps = self.resting().map(|ix| self.plan.step(ix).id.to_string());
                 format!("an operator has to decide about {}", some_of(steps))
             }
-            Status::Waiting => some_of(self.sets.parked.iter().filter_map(|ix| {
-                let (wait, _) = self.node(*ix).open_wait()?;
-                Some(format!("{}: {wait}", self.plan.step(*ix).id))
-            })),
+            Status::Waiting => {
+                let locks =
+                    self.locks().filter(|lock| !lock.held).map(|lock| format!("the lock {}", lock.lock));
+                some_of(locks.chain(self.sets.parked.iter().filter_map(|ix| {
+                    let (wait, _) = self.node(*ix).open_wait()?;
+                    Some(format!("{}: {wait}", self.plan.step(*ix).id))
+                })))
+            }
             _ => String::new(),
         }
     }

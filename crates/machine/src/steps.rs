@@ -20,6 +20,9 @@ impl RunState {
         if e.attempt != node.attempt.next() {
             return Err(illegal("the attempt is not the next one"));
         }
+        if !self.may_act(ix) {
+            return Err(illegal("the run does not hold the step's locks"));
+        }
         if self.plan.for_each(ix).is_some() {
             if node.items.is_none() {
                 return Err(illegal("the items of the step were not listed"));
@@ -236,6 +239,9 @@ impl RunState {
         let node = self.node(ix);
         if node.open_wait().is_none_or(|(wait, _)| *wait != e.wait) || !self.is_active(ix) {
             return Err(illegal("the step is not at this wait"));
+        }
+        if !self.may_act(ix) {
+            return Err(illegal("the run does not hold the step's locks"));
         }
         let attempt = node.attempt;
         if let Some(kept) = e.kept {

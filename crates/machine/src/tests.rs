@@ -7,6 +7,7 @@ mod explanations;
 mod fuzz;
 mod items;
 mod limits;
+mod locks;
 mod recalls;
 mod rules;
 mod skips;

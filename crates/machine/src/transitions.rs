@@ -3,7 +3,7 @@
 //! A test holds the machine to it in both directions: nothing else ever happens, and everything here does happen in some
 //! run of the tests.
 
-use crate::{Phase, StepStateKind, UndoStateKind};
+use crate::{LockStateKind, Phase, StepStateKind, UndoStateKind};
 use towpath_model::EventKind;
 
 /// From each of these states, each of these events may lead to each of those.
@@ -85,22 +85,30 @@ pub const PHASE_MOVES: &[Move<Phase>] = moves! { Phase {
     Forward | Draining | Unwinding | OnFailure | Finally: RunSettled => Settled;
 } };
 
+/// How the locks of a scope go.
+pub const LOCK_MOVES: &[Move<LockStateKind>] = moves! { LockStateKind {
+    Free: LocksAsked => Asked;
+    Asked: LocksTaken => Asked | Held;
+    Asked | Held: LocksReturned | RunSettled => Free;
+} };
+
 /// Notes what happens, for the test that compares it with what is legal. Nothing outside tests.
 #[cfg(not(test))]
 pub(crate) mod visit {
-    use crate::{Phase, StepState, UndoState};
+    use crate::{LockStateKind, Phase, StepState, UndoState};
     use towpath_model::EventKind;
 
     pub(crate) fn event(_: EventKind) {}
     pub(crate) fn step(_: &StepState, _: &StepState) {}
     pub(crate) fn undo(_: &UndoState, _: &UndoState) {}
     pub(crate) fn phase(_: Phase, _: Phase) {}
+    pub(crate) fn lock(_: LockStateKind, _: LockStateKind) {}
 }
 
 /// Notes what happens in this thread.
 #[cfg(test)]
 pub(crate) mod visit {
-    use crate::{Phase, StepState, StepStateKind, UndoState, UndoStateKind};
+    use crate::{LockStateKind, Phase, StepState, StepStateKind, UndoState, UndoStateKind};
     use std::{cell::RefCell, collections::BTreeSet};
     use towpath_model::EventKind;
 
@@ -110,6 +118,7 @@ pub(crate) mod visit {
         pub(crate) steps: BTreeSet<(StepStateKind, EventKind, StepStateKind)>,
         pub(crate) undos: BTreeSet<(UndoStateKind, EventKind, UndoStateKind)>,
         pub(crate) phases: BTreeSet<(Phase, EventKind, Phase)>,
+        pub(crate) locks: BTreeSet<(LockStateKind, EventKind, LockStateKind)>,
     }
 
     thread_local! {
@@ -137,6 +146,10 @@ pub(crate) mod visit {
 
     pub(crate) fn phase(from: Phase, to: Phase) {
         with(|v, event| _ = v.phases.insert((from, event, to)));
+    }
+
+    pub(crate) fn lock(from: LockStateKind, to: LockStateKind) {
+        with(|v, event| _ = v.locks.insert((from, event, to)));
     }
 
     /// Everything since the last call.

@@ -104,27 +104,33 @@ impl RunState {
     /// Moves the undoing of a step and keeps every derived set right. The only place where it changes.
     pub(crate) fn set_undo(&mut self, ix: Ix, undo: UndoState) {
         work(1);
+        let (locked, scope) = (self.is_locked_out(ix), self.plan.scope(ix));
         let node = &mut self.nodes[ix as usize];
         visit::undo(&node.undo, &undo);
+        self.locks.undoes(scope, !node.undo.is_settled(), !undo.is_settled());
         let intent = Reverse(node.intent.unwrap_or_default());
         node.since = self.time;
         let old = std::mem::replace(&mut node.undo, undo);
         let sets = &mut self.sets;
-        sets.undo_moving -= u32::from(old.is_moving());
+        let moves = |undo: &UndoState| undo.is_moving() && !(locked && *undo == UndoState::Ready);
+        sets.undo_moving -= u32::from(moves(&old));
         sets.undo_open -= u32::from(!old.is_settled());
         match old {
+            UndoState::Ready if locked => drop(sets.undo_locked.remove(&(intent, ix))),
             UndoState::Ready => drop(sets.undo_ready.remove(&(intent, ix))),
             UndoState::Running => drop(sets.undo_running.remove(&ix)),
             UndoState::Backoff { at } => {
                 self.live.timers.remove(&(at, Timer::Undo, ix));
                 self.live.due_undo.remove(&ix);
+                self.live.shut_out.remove(&ix);
             }
             UndoState::Stuck { .. } | UndoState::Asked => drop(sets.undo_resting.remove(&ix)),
             _ => {}
         }
-        sets.undo_moving += u32::from(node.undo.is_moving());
+        sets.undo_moving += u32::from(moves(&node.undo));
         sets.undo_open += u32::from(!node.undo.is_settled());
         match &node.undo {
+            UndoState::Ready if locked => drop(sets.undo_locked.insert((intent, ix))),
             UndoState::Ready => drop(sets.undo_ready.insert((intent, ix))),
             UndoState::Running => drop(sets.undo_running.insert(ix)),
             UndoState::Backoff { at } => drop(self.live.timers.insert((*at, Timer::Undo, ix))),
@@ -147,6 +153,9 @@ impl RunState {
         let node = self.node(ix);
         if !matches!(node.undo, UndoState::Ready | UndoState::Backoff { .. }) {
             return Err(illegal("the step cannot be undone now"));
+        }
+        if !self.may_act(ix) {
+            return Err(illegal("the run does not hold the step's locks"));
         }
         if attempt != node.undo_attempt.next() {
             return Err(illegal("the attempt is not the next one"));

@@ -22,6 +22,7 @@ impl RunState {
             Verb::Cancel { unwind } => self.may_cancel(*unwind).map(|()| Vec::new()),
             Verb::Abandon => self.may_abandon().map(|()| Vec::new()),
             Verb::Resume => Ok(Vec::new()),
+            Verb::ReleaseLock { lock } => self.release_lock(lock).map(|event| vec![event]),
             _ if self.is_overfull() => {
                 Err(self.instead("the journal is full: the run can only come to its end"))
             }

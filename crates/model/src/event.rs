@@ -201,6 +201,9 @@ bodies! {
         /// When its time is over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         deadline: Option<Timestamp>,
+        /// Of an item: the locks that its root run holds for it, each with its fencing number.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fencing: BTreeMap<Name, u64>,
     }
 
     /// Where a sub-run stands.
@@ -501,19 +504,19 @@ bodies! {
         reason: String,
     }
 
-    /// The run queues for the locks of a scope.
+    /// The run queues for the locks of a scope: all of them at once.
     LocksAsked {
         /// The locks, in the order of their names.
         locks: Vec<Name>,
     }
 
-    /// The run holds the locks of a scope.
+    /// The run holds locks that it queued for. It begins with the scope when it holds all of them.
     LocksTaken {
-        /// The locks, each with the fencing number that providers receive.
+        /// The locks, each with the fencing number that steps read and hand to providers.
         locks: Vec<(Name, u64)>,
     }
 
-    /// The run gave locks back.
+    /// The run gave the locks of a scope back, or its place in their queues.
     LocksReturned {
         /// The locks.
         locks: Vec<Name>,
@@ -574,6 +577,10 @@ bodies! {
     ParentOrdered {
         /// What it is to do.
         order: Order,
+        /// The locks that its root run holds for it from now on, each with its fencing number; empty when they are
+        /// those of before.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fencing: BTreeMap<Name, u64>,
     }
 
     /// Somebody passed a closed window, a freeze or a gate, with a reason.

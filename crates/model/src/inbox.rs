@@ -1,8 +1,8 @@
 //! What comes to a run from outside: signals, approvals and verbs, all through its inbox.
 
-use crate::{Actor, ItemKey, Json, Name, Outcome, RunId, StepId, Timestamp};
+use crate::{Actor, ItemKey, Json, Name, Outcome, RunId, Seq, StepId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// A message for a run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -57,6 +57,19 @@ pub enum Message {
     Parent {
         /// What.
         order: Order,
+        /// The locks that the root run holds for it from now on, each with its fencing number; empty when they are
+        /// those of before.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fencing: BTreeMap<Name, u64>,
+    },
+    /// The run holds a lock that it queued for. Sent by the store, in the transition that made the lock free.
+    LockGranted {
+        /// The lock.
+        lock: Name,
+        /// The fencing number: larger than that of everybody who held it before.
+        fence: u64,
+        /// Number of the event with which the run asked: an answer to an older question is none.
+        asked: Seq,
     },
 }
 
@@ -143,6 +156,11 @@ pub enum Verb {
     },
     /// Give the run up; what it did stays.
     Abandon,
+    /// Give a lock back that the run holds, though its scope is not over. A run that goes on takes it again first.
+    ReleaseLock {
+        /// Which.
+        lock: Name,
+    },
 }
 
 /// What an operator says happened.
@@ -167,6 +185,7 @@ impl Verb {
             Verb::Resolve { .. } => "resolve",
             Verb::Handback { .. } => "handback",
             Verb::Abandon => "abandon",
+            Verb::ReleaseLock { .. } => "lock release",
         }
     }
 }

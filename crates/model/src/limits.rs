@@ -28,6 +28,8 @@ pub const REPORTED_BYTES: usize = 1 << 10;
 pub const WAITS_PER_STEP: usize = 10_000;
 /// Attempts of one step; then it rests as stuck, whatever its retry policy says.
 pub const ATTEMPTS: u32 = 1_000;
+/// Locks that one plan names.
+pub const LOCKS_PER_PLAN: usize = 64;
 /// Entries in a run's inbox that were not folded yet; then the sender is told "full".
 pub const INBOX_ENTRIES: usize = 10_000;
 /// Depth of nested pipelines.

@@ -161,6 +161,32 @@ impl StepContext {
         }
     }
 
+    /// The fencing number of a lock that is held for this step: larger than that of every holder before. Hand it to what the
+    /// lock protects, so that an answer of somebody who held it before and comes late can be told and refused.
+    ///
+    /// ```
+    /// # extern crate towpath_step as towpath;
+    /// use towpath_step::{StepContext, StepError, step};
+    /// # trait Router: Send + Sync { fn set_weight(&self, percent: u8, fence: u64) {} }
+    ///
+    /// #[step("shop.shift/v1", idempotent, needs(router: dyn Router))]
+    /// async fn shift(cx: &StepContext, weight: u8) -> Result<(), StepError> {
+    ///     cx.provider::<dyn Router>("router")?.set_weight(weight, cx.fencing("production")?);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Permanent, when the step was placed outside the lock's scope.
+    pub fn fencing(&self, lock: &str) -> Result<u64, StepError> {
+        let held = self.entry.fencing.iter().find(|(name, _)| name.as_str() == lock);
+        held.map(|(_, fence)| *fence).ok_or_else(|| {
+            StepError::permanent(format!(
+                "the lock {lock:?} is not held for this step: place it in `p.holding({lock:?}, …)`"
+            ))
+        })
+    }
+
     /// The provider that offers the trait `P` under `name`, as in `cx.provider::<dyn Scanner>("scanner")?`.
     ///
     /// # Errors

@@ -30,6 +30,8 @@ pub struct Entry {
     pub failure: Option<Arc<RunFailure>>,
     /// The providers that the engine has, by trait and name.
     pub providers: Providers,
+    /// The locks that are held for the step, each with its fencing number.
+    pub fencing: BTreeMap<Name, u64>,
 }
 
 /// A durable wait that a body asks for.

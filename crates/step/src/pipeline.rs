@@ -4,6 +4,7 @@ mod build;
 mod draft;
 mod encode;
 mod guard;
+mod locks;
 mod nest;
 mod params;
 mod plan;

@@ -93,6 +93,12 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether it waits for people: then it is not placed under a lock, which everybody else would wait for, unless the
+    /// pipeline's author says [`while_holding`](crate::Handle::while_holding).
+    fn waits_for_people(&self) -> bool {
+        false
+    }
+
     /// The providers that this step asks for: those of its kind, as its environment names them.
     fn needs_here(&self) -> Vec<Need> {
         let needs = Self::needs();

@@ -114,6 +114,7 @@ fn a_plan_says_everything_that_the_engine_needs() {
     let entry = towpath_step::host::Entry {
         params: Arc::clone(plan.values()),
         providers: Providers::new().provide("scanner", Trivy),
+        fencing: Default::default(),
         ..entry()
     };
     let cx = StepContext::new(entry.clone(), Arc::new(TestHost::default()));

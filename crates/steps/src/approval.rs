@@ -340,6 +340,10 @@ impl<T: Output> Step for Approval<T> {
         self.not_from.iter().fold(reads, |reads, actor| reads.and("not_from", actor))
     }
 
+    fn waits_for_people(&self) -> bool {
+        true
+    }
+
     fn foresee(&self, cx: &StepContext) -> Result<Option<Approved<T>>, StepError> {
         Ok(cx.known(&self.value)?.map(|value| Approved::new(value, Vec::new(), Timestamp::MIN)))
     }

@@ -105,6 +105,10 @@ impl Step for Wait {
         }
     }
 
+    fn waits_for_people(&self) -> bool {
+        matches!(self.what, What::Signal { .. })
+    }
+
     async fn run(&self, cx: &StepContext) -> Result<WaitEnd, StepError> {
         let over = WaitEnd { came: false, value: None };
         let (name, within) = match &self.what {

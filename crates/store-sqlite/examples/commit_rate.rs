@@ -253,6 +253,7 @@ async fn start(store: &SqliteStore, worker: &WorkerId, n: u64) -> Outcome<(Chain
         wake: Wake::Keep,
         owner: Some(worker.clone()),
         blobs: Vec::new(),
+        locks: Vec::new(),
     });
     match started.await? {
         Started::New(no) => Ok((Chain::new(run), no)),

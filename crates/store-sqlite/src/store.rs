@@ -29,8 +29,8 @@ use towpath_model::{
     WorkerId,
 };
 use towpath_store::{
-    Changed, Changes, Claim, Claimed, Filter, Head, LogLine, NewRun, Page, Progress, Projector, Put, Refused,
-    RunRow, Started, Store, StoreError, StoreHealth, Transition, check_batch,
+    Changed, Changes, Claim, Claimed, Filter, Head, LockRow, LogLine, NewRun, Page, Progress, Projector, Put,
+    Refused, RunRow, Started, Store, StoreError, StoreHealth, Transition, check_batch,
 };
 
 /// A store in one SQLite file. Several processes may open it.
@@ -243,6 +243,10 @@ impl Store for SqliteStore {
 
     async fn progress(&self, run: RunNo) -> Result<Vec<Progress>, StoreError> {
         self.readers.read("read progress", |c| read::progress(c, run))
+    }
+
+    async fn locks(&self) -> Result<Vec<LockRow>, StoreError> {
+        self.readers.read("read locks", read::locks)
     }
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {

@@ -1,8 +1,7 @@
 //! What a batch of transitions has to keep, the same in every store.
 
 use crate::{StoreError, StoreErrorKind, Transition};
-use std::collections::BTreeMap;
-use towpath_model::{Actor, Digest, Json, Message, Name, NewEntry, limits};
+use towpath_model::{Actor, Digest, Json, Message, Name, NewEntry, Seq, limits};
 
 /// Checks a batch against the limits, before anything of it is written.
 ///
@@ -35,16 +34,14 @@ pub fn check_batch(batch: &[Transition]) -> Result<(), StoreError> {
     }
 }
 
-/// The entry by which a run learns that it holds a lock: a signal named `lock` with the lock's name and the fencing
-/// number of this grant, from the engine.
-pub fn lock_grant(lock: &Name, fence: u64) -> NewEntry {
-    let name = |text: &str| Name::new(text).expect("a short line is a name");
-    let json = |value: Result<Json, _>| value.expect("text and numbers are JSON");
-    let value = BTreeMap::from([("fence", json(Json::of(&fence))), ("lock", json(Json::of(lock.as_str())))]);
-    let value = json(Json::of(&value));
+/// The entry by which a run learns that it holds a lock, with the fencing number of this grant and the number of the event
+/// with which it asked.
+pub fn lock_grant(lock: &Name, fence: u64, asked: Seq) -> NewEntry {
+    let dedupe_id = format!("lock/{}/{fence}", Digest::of(lock.as_str().as_bytes()));
+    let message = Message::LockGranted { lock: lock.clone(), fence, asked };
     NewEntry {
-        dedupe_id: name(&format!("lock/{}/{fence}", Digest::of(lock.as_str().as_bytes()))),
+        dedupe_id: Name::new(&dedupe_id).expect("a digest and a number are a short line"),
         actor: Actor::engine(),
-        message: json(Json::of(&Message::Signal { name: name("lock"), step: None, value })),
+        message: Json::of(&message).expect("text and numbers are JSON"),
     }
 }

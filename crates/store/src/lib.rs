@@ -23,6 +23,6 @@ pub use error::{Refused, StoreError, StoreErrorKind};
 pub use logs::{LOG_BYTES, LOG_GAP, LOG_LINE_BYTES, LogCut, LogRoom, log_pieces};
 pub use memory::MemoryStore;
 pub use store::{
-    Changed, Cursor, Filter, Head, Level, Page, Projector, Put, RunRow, Started, Store, StoreHealth,
+    Changed, Cursor, Filter, Head, Level, LockRow, Page, Projector, Put, RunRow, Started, Store, StoreHealth,
 };
 pub use transition::{Blob, Claim, Claimed, LockChange, LogLine, NewRun, Progress, Transition, Wake};

@@ -8,9 +8,9 @@ mod state;
 mod writes;
 
 use crate::{
-    Changed, Changes, Claim, Claimed, Clock, Filter, Head, LogLine, NewRun, Page, Progress, Projector, Put,
-    Refused, RunRow, Started, Store, StoreError, StoreErrorKind, StoreHealth, SystemClock, Transition,
-    check_batch,
+    Changed, Changes, Claim, Claimed, Clock, Filter, Head, LockRow, LogLine, NewRun, Page, Progress,
+    Projector, Put, Refused, RunRow, Started, Store, StoreError, StoreErrorKind, StoreHealth, SystemClock,
+    Transition, check_batch,
 };
 use async_trait::async_trait;
 use state::State;
@@ -224,6 +224,10 @@ impl Store for MemoryStore {
 
     async fn progress(&self, run: RunNo) -> Result<Vec<Progress>, StoreError> {
         Ok(self.state().run("read progress", run)?.progress.values().cloned().collect())
+    }
+
+    async fn locks(&self) -> Result<Vec<LockRow>, StoreError> {
+        Ok(self.state().lock_rows())
     }
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {

@@ -4,7 +4,7 @@ use crate::{Claim, Claimed, LogLine, NewRun, Progress, Refused, StoreError, Tran
 use async_trait::async_trait;
 use std::{fmt, pin::Pin, time::Duration};
 use towpath_model::{
-    Digest, Entry, Epoch, Listing, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, Status, StepId,
+    Digest, Entry, Epoch, Listing, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, Status, StepId,
     StoredEvent, Timestamp, WorkerId,
 };
 
@@ -51,6 +51,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - a recalled run can be claimed though it is over
     /// - a recall that comes before its run settles survives the settling
     /// - a free lock is granted with the transition that asks for it
+    /// - a run that starts can ask for locks with its first events
     /// - a returned lock goes to the run that asked first
     /// - a run that settles holds no lock and waits for none
     /// - a run that settles is given back
@@ -210,6 +211,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - only the last progress of a step is kept
     async fn progress(&self, run: RunNo) -> Result<Vec<Progress>, StoreError>;
 
+    /// Every lock that somebody holds or waits for, in the order of their names.
+    ///
+    /// # Contract
+    /// - locks show who holds them and who waits, in the order in which they asked
+    async fn locks(&self) -> Result<Vec<LockRow>, StoreError>;
+
     /// Whether it can be reached, and what is old in it.
     async fn health(&self) -> Result<StoreHealth, StoreError>;
 
@@ -344,6 +351,19 @@ pub enum Put {
     Full,
     /// The run is over: nothing will read it.
     Settled,
+}
+
+/// A lock that somebody holds or waits for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LockRow {
+    /// The lock.
+    pub lock: Name,
+    /// The fencing number of the last grant.
+    pub fence: u64,
+    /// The run that holds it, and since when.
+    pub holder: Option<(RunId, Timestamp)>,
+    /// The runs that wait for it, each since when; the first is the next.
+    pub queue: Vec<(RunId, Timestamp)>,
 }
 
 /// How a store is.

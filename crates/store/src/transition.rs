@@ -140,8 +140,14 @@ pub enum Wake {
 /// A change of a named lock, part of the owner's transition.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LockChange {
-    /// The run queues for it. When it is free, the run's own inbox gets the [grant](crate::lock_grant) at once.
-    Ask(Name),
+    /// The run queues for it. When it is free, the run's own inbox gets the [grant](crate::lock_grant) at once. Asking for
+    /// what it holds, or queues for, changes nothing.
+    Ask {
+        /// Which.
+        lock: Name,
+        /// Number of the event with which the run asks. The grant names it.
+        asked: Seq,
+    },
     /// The run gives it back, or its place in the queue; the run that asked first gets the grant in its inbox.
     Return(Name),
 }
@@ -182,6 +188,8 @@ pub struct NewRun {
     pub owner: Option<WorkerId>,
     /// Its pipeline's record, and values too large for their events.
     pub blobs: Vec<Blob>,
+    /// Locks for which its first events ask.
+    pub locks: Vec<LockChange>,
 }
 
 /// What a worker asks for when it claims runs.

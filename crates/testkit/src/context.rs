@@ -7,7 +7,7 @@ use std::{
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use towpath_model::{Attempt, Json, KeyPhase, RunId, StepId, Timestamp};
+use towpath_model::{Attempt, Json, KeyPhase, Name, RunId, StepId, Timestamp};
 use towpath_step::{
     Provider, Providers, RunFailure, SecretValue, StepContext, StepError,
     host::{Entry, Host, WaitAsk, Waited},
@@ -97,6 +97,7 @@ impl TestContext {
             before: None,
             failure: None,
             providers: Providers::new(),
+            fencing: BTreeMap::new(),
         };
         let given = Given { now: Timestamp::from_micros(1_893_456_000_000_000), ..Given::default() };
         let host = Arc::new(TestHost { given: Mutex::new(given), recorded: Mutex::default() });
@@ -162,6 +163,16 @@ impl TestContext {
     #[must_use]
     pub fn with_provider(self, name: &str, provider: impl Provider) -> Self {
         self.change(|entry| entry.providers = entry.providers.clone().provide(name, provider))
+    }
+
+    /// A lock that is held for the step, with its fencing number.
+    ///
+    /// # Panics
+    /// When `lock` is no name.
+    #[must_use]
+    pub fn with_lock(self, lock: &str, fence: u64) -> Self {
+        let lock = Name::new(lock).expect("a test gives a lock a valid name");
+        self.change(|entry| _ = entry.fencing.insert(lock, fence))
     }
 
     /// The value of a secret.

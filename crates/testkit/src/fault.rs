@@ -15,8 +15,8 @@ use towpath_model::{
     Timestamp, WorkerId,
 };
 use towpath_store::{
-    Changed, Claim, Claimed, Filter, Head, LogLine, NewRun, Page, Progress, Projector, Put, Refused, RunRow,
-    Started, Store, StoreError, StoreErrorKind, StoreHealth, Transition,
+    Changed, Claim, Claimed, Filter, Head, LockRow, LogLine, NewRun, Page, Progress, Projector, Put, Refused,
+    RunRow, Started, Store, StoreError, StoreErrorKind, StoreHealth, Transition,
 };
 
 /// Where a fault strikes: at the append that holds the event with this number.
@@ -347,6 +347,10 @@ impl Store for FaultStore {
         self.inner.progress(run).await
     }
 
+    async fn locks(&self) -> Result<Vec<LockRow>, StoreError> {
+        self.inner.locks().await
+    }
+
     async fn health(&self) -> Result<StoreHealth, StoreError> {
         self.inner.health().await
     }
@@ -386,6 +390,7 @@ mod tests {
             wake: Wake::Never,
             owner: None,
             blobs: Vec::new(),
+            locks: Vec::new(),
         };
         block_on(async {
             let answered = store.start_run(new).await.is_ok();

@@ -78,7 +78,7 @@ pub use towpath_step::*;
 
 pub use towpath_engine::{
     Builder, DriveReport, Engine, EngineError, EngineErrorKind, EnvSecrets, Explanation, Health, IntoRunKey,
-    Run, SecretSource, Settled, Start, Until, Update, Updates, os_user,
+    Run, SecretSource, Settled, Start, Until, Update, Updates, held_by, os_user,
 };
 
 #[cfg(feature = "local")]

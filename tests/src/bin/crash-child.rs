@@ -1,10 +1,11 @@
-//! The processes of the crash proof: `ledger FILE`, or `drive DB PLAN LEDGER-PORT [SEQ SIDE]`.
+//! The processes of the crash proof: `ledger FILE`, `drive DB PLAN LEDGER-PORT [SEQ SIDE [ITEM]]`, or `contend` with
+//! the same for two runs that want one lock.
 
 use std::{path::PathBuf, process::ExitCode};
 use towpath::model::Seq;
 use towpath_testkit::{Aim, Side};
 use towpath_tests::crash::{
-    child::{Orders, drive, tell},
+    child::{Orders, contend, drive, tell},
     ledger,
 };
 
@@ -13,10 +14,14 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args[..] {
         ["ledger", file] => ledger::serve(file.as_ref(), |port| tell(&port.to_string())).map_err(Into::into),
-        ["drive", db, plan, port] => go(db, plan, port, None, None),
-        ["drive", db, plan, port, seq, side] => go(db, plan, port, Some((seq, side)), None),
-        ["drive", db, plan, port, seq, side, item] => go(db, plan, port, Some((seq, side)), Some(item)),
-        _ => Err("want: ledger FILE, or drive DB PLAN LEDGER-PORT [SEQ before|after [ITEM]]".into()),
+        [word @ ("drive" | "contend"), db, plan, port] => go(word, db, plan, port, None, None),
+        [word @ ("drive" | "contend"), db, plan, port, seq, side] => {
+            go(word, db, plan, port, Some((seq, side)), None)
+        }
+        [word @ ("drive" | "contend"), db, plan, port, seq, side, item] => {
+            go(word, db, plan, port, Some((seq, side)), Some(item))
+        }
+        _ => Err("want: ledger FILE, or drive|contend DB PLAN LEDGER-PORT [SEQ before|after [ITEM]]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -28,6 +33,7 @@ fn main() -> ExitCode {
 }
 
 fn go(
+    word: &str,
     db: &str,
     plan: &str,
     port: &str,
@@ -48,5 +54,5 @@ fn go(
     let item = item.map(str::parse).transpose()?;
     let orders = Orders { db: PathBuf::from(db), plan: plan.to_owned(), ledger: port.parse()?, aim, item };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(drive(orders))
+    if word == "contend" { runtime.block_on(contend(orders)) } else { runtime.block_on(drive(orders)) }
 }

@@ -5,7 +5,7 @@ use std::{
     error::Error,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 use towpath::{
@@ -85,6 +85,91 @@ pub async fn drive(orders: Orders) -> Result<(), Box<dyn Error + Send + Sync>> {
     watch(&*seen, run.id(), orders.aim.filter(|_| orders.item.is_none())).await?;
     engine.shutdown().await?;
     Ok(())
+}
+
+/// The keys of the two runs that want one lock.
+pub const RIVALS: [&str; 2] = ["one", "two"];
+
+/// Starts two runs that want one lock, or goes on with them, and tells the parent when both have settled.
+///
+/// `orders.item` says at which of the two is aimed, from 0.
+///
+/// # Errors
+/// When the engine cannot be started or does not settle the runs.
+pub async fn contend(orders: Orders) -> Result<(), Box<dyn Error + Send + Sync>> {
+    std::thread::spawn(|| {
+        std::thread::park_timeout(LIFETIME_MAX);
+        tell("error the runs did not move for too long");
+        std::process::exit(1);
+    });
+    let store = open(&orders.db)?;
+    let seen = store.clone();
+    let pipeline = PipelineName::new(&orders.plan)?;
+    let mut known = Vec::new();
+    for key in RIVALS {
+        known.extend(store.find_key(&pipeline, &RunKey::new(key)?).await?.map(|row| row.run));
+    }
+    let which = usize::try_from(orders.item.unwrap_or(0))?;
+    let store = match orders.aim {
+        Some(aim) => {
+            let fault = Fault::Call(Arc::new(move || stop_dead(aim)));
+            FaultStore::of_run(store, aim, rival(known, which), fault)
+        }
+        None => store,
+    };
+    let engine = Engine::builder(store)
+        .steps(kinds())
+        .bind("ledger", LedgerWorld { port: orders.ledger })
+        .park_after(Duration::ZERO)
+        .lease(Duration::from_secs(60))
+        .start()
+        .await?;
+    let mut runs = Vec::new();
+    for key in RIVALS {
+        let plan = plan(&orders.plan).map_err(|e| e.to_string())?;
+        let run = engine.run(plan, key).await?;
+        tell(&format!("run {}", run.id()));
+        runs.push(run.id());
+    }
+    for (i, run) in runs.iter().enumerate() {
+        watch_quietly(&*seen, *run, orders.aim.filter(|_| i == which)).await?;
+    }
+    tell("settled both");
+    engine.shutdown().await?;
+    Ok(())
+}
+
+/// Whether a run is that one of the two: by its id, or by the order in which they are seen first.
+fn rival(known: Vec<RunId>, which: usize) -> impl Fn(RunId) -> bool + Send + Sync + 'static {
+    let seen = Mutex::new(known);
+    move |run| {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !seen.contains(&run) {
+            seen.push(run);
+        }
+        seen.get(which) == Some(&run)
+    }
+}
+
+/// Returns when a run has settled.
+async fn watch_quietly(
+    store: &dyn Store,
+    run: RunId,
+    aim: Option<Aim>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut every = tokio::time::interval(Duration::from_millis(5));
+    loop {
+        every.tick().await;
+        let row = store.find(run).await?.ok_or("the run is not there")?;
+        if row.listing.status == Status::Settled {
+            let last = store.head(row.no).await?.seq;
+            if aim.is_some_and(|aim| aim.seq <= last) {
+                // The last append was aimed at: whoever made it stands still, or is about to, and says so.
+                std::future::pending::<()>().await;
+            }
+            return Ok(());
+        }
+    }
 }
 
 /// Whether a run is the one that is aimed at: the one that is known or else the first of which an event is written, or an

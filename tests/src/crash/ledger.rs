@@ -140,6 +140,15 @@ pub fn lines_of(path: &Path, run: &str) -> io::Result<Vec<Line>> {
     Ok(lines)
 }
 
+/// The effects of all runs, in the order in which they were written down.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn all_lines(path: &Path) -> io::Result<Vec<Line>> {
+    let lines = BufReader::new(File::open(path)?).lines();
+    lines.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+}
+
 /// Effects that stand more than once: lines that differ at most in the attempt.
 pub fn doubled(lines: &[Line]) -> Vec<String> {
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();

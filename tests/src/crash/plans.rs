@@ -153,9 +153,16 @@ pub async fn lie(cx: &StepContext) -> Result<(), StepError> {
     effect(cx, "run", "order", false)
 }
 
+/// Waits for a moment, and knows the fencing number of the lock that it waits under.
+#[step("crash.stay/v1", no_effect)]
+pub async fn stay(cx: &StepContext, millis: u64) -> Result<u64, StepError> {
+    cx.sleep("stay", Duration::from_millis(millis)).await?;
+    cx.fencing("door")
+}
+
 /// All kinds of the sample plans.
 pub fn kinds() -> Steps {
-    steps![put, order, bake, gate, fail, sticky, regions, check, lie]
+    steps![put, order, bake, gate, fail, sticky, regions, check, stay, lie]
 }
 
 /// The sample plans, by name.
@@ -179,6 +186,13 @@ fn in_regions(p: &Draft, fails: &str) {
     };
     let live = p.for_each(FOR_EACH, &list, |region| region, each).parallel(2);
     p.step("last", put::of("last")).after(&live);
+}
+
+/// In and out again, with a durable wait between: nobody else may be inside meanwhile.
+fn through(p: &Draft) -> Handle<String> {
+    let inside = p.step("enter", put::of("enter"));
+    let stayed = p.step("stay", stay::of(5_u64)).after(&inside);
+    p.step("leave", put::of(&inside)).after(&stayed)
 }
 
 /// A pipeline that is placed within another.
@@ -244,6 +258,11 @@ pub fn plan(name: &str) -> Result<Plan<()>, Box<dyn std::error::Error>> {
         }
         "items" => in_regions(&p, "none"),
         "items-unwind" => in_regions(&p, "c"),
+        "door" => drop(p.holding("door", through)),
+        "door-unwind" => {
+            let through = p.holding("door", through);
+            p.step("bad", fail::of(&through));
+        }
         "liar" => drop(p.step("lie", lie::of())),
         other => return Err(format!("there is no sample plan {other:?}: take one of {NAMES:?}").into()),
     }

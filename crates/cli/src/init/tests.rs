@@ -103,9 +103,11 @@ fn pipeline() -> Result<Pipeline, PlanErrors> {
     let build = p.step("build", Command::new(["go", "build", "./..."]).idempotent()).after(&test);
     let image = p.step("image", Command::shell("docker build -t shop:$COMMIT .").env("COMMIT", &commit).idempotent()).after(&build);
     let approve = p.step("approve", Approval::of(&commit)).after(&image);
-    let migrate = p.step("migrate", Command::new(["alembic", "upgrade", "head"]).idempotent()).after(&approve);
-    let deploy = p.step("deploy", Command::shell("./deploy.sh \"$COMMIT\"").env("COMMIT", &commit)).after(&migrate);
-    p.step("check", Command::new(["curl", "--fail", "--silent", "--show-error", "--retry", "5", "https://shop.example/health"]).no_effect()).after(&deploy);
+    p.holding("production", |p| {
+        let migrate = p.step("migrate", Command::new(["alembic", "upgrade", "head"]).idempotent()).after(&approve);
+        let deploy = p.step("deploy", Command::shell("./deploy.sh \"$COMMIT\"").env("COMMIT", &commit)).after(&migrate);
+        p.step("check", Command::new(["curl", "--fail", "--silent", "--show-error", "--retry", "5", "https://shop.example/health"]).no_effect()).after(&deploy);
+    });
     p.build()
 }
 

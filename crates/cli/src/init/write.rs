@@ -13,6 +13,22 @@ pub(crate) struct Deploy<'a> {
     pub(crate) at: Option<&'a Path>,
 }
 
+/// Steps that are placed one after another.
+struct Placing<'a> {
+    text: &'a mut String,
+    before: Option<&'a str>,
+    indent: &'static str,
+}
+
+impl<'a> Placing<'a> {
+    fn step(&mut self, id: &'a str, step: &str, is_last: bool) {
+        let after = self.before.map(|before| format!(".after(&{before})")).unwrap_or_default();
+        let bound = if is_last { String::new() } else { format!("let {id} = ") };
+        self.text.push_str(&format!("{}{bound}p.step({id:?}, {step}){after};\n", self.indent));
+        self.before = Some(id);
+    }
+}
+
 /// The commands to begin with.
 pub(crate) fn commands(name: &str) -> [String; 3] {
     let run = "cargo run --quiet --manifest-path deploy/Cargo.toml --";
@@ -69,31 +85,31 @@ impl Deploy<'_> {
              let commit = p.param::<String>(\"commit\");\n",
             name = self.name,
         );
-        let mut before: Option<&str> = None;
-        let mut place = |var: &'static str, id: &str, step: &str, is_last: bool| {
-            let after = before.map(|b| format!(".after(&{b})")).unwrap_or_default();
-            let bound = if is_last { String::new() } else { format!("let {var} = ") };
-            text.push_str(&format!("    {bound}p.step({id:?}, {step}){after};\n"));
-            before = Some(var);
-        };
-        let approval = "Approval::of(&commit)";
+        let mut placing = Placing { text: &mut text, before: None, indent: "    " };
         let is_checked = !self.url.is_empty();
-        let mut is_approved = false;
-        for step in &self.proposal.steps {
-            // Whatever changes what others use comes after the approval.
-            if step.role >= Role::Migrate && !is_approved {
-                place("approve", "approve", approval, false);
-                is_approved = true;
-            }
-            let is_last = step.role == Role::Deploy && !is_checked;
-            place(step.role.id(), step.role.id(), &self.command(step), is_last);
+        // Whatever changes what others use comes after the approval, and two runs do not do it at once.
+        let (open, held): (Vec<&Proposed>, Vec<&Proposed>) =
+            self.proposal.steps.iter().partition(|step| step.role < Role::Migrate);
+        for step in open {
+            placing.step(step.role.id(), &self.command(step), false);
+        }
+        if !held.is_empty() {
+            placing.step("approve", "Approval::of(&commit)", false);
+            placing.text.push_str("    p.holding(\"production\", |p| {\n");
+            placing.indent = "        ";
+        }
+        for (n, step) in held.iter().enumerate() {
+            placing.step(step.role.id(), &self.command(step), n + 1 == held.len() && !is_checked);
         }
         if is_checked {
             let check = format!(
                 "Command::new([\"curl\", \"--fail\", \"--silent\", \"--show-error\", \"--retry\", \"5\", {:?}]).no_effect()",
                 self.url
             );
-            place("check", "check", &check, true);
+            placing.step("check", &check, true);
+        }
+        if !held.is_empty() {
+            text.push_str("    });\n");
         }
         text.push_str(
             "    p.build()\n}\n\nfn main() -> ExitCode {\n    towpath_cli::main(App::new(|engine| \

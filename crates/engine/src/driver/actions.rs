@@ -213,6 +213,7 @@ impl Driver {
                 before: None,
                 failure: self.failure_for(step),
                 providers: self.shared.providers.clone(),
+                fencing: self.state.fencing(ix),
             },
             outputs,
             checkpoint: node.checkpoint().cloned(),

@@ -10,8 +10,10 @@ use crate::{tally::Left, time::Backoff};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use towpath_machine::{Action, Phase};
-use towpath_model::{Actor, Chain, Digest, Epoch, Listing, Status, StoredEvent, Timestamp, limits};
-use towpath_store::{Blob, LogLine, Progress, Refused, StoreError, Transition, Wake};
+use towpath_model::{
+    Actor, Chain, Digest, Epoch, Event, Listing, Name, Seq, Status, StoredEvent, Timestamp, limits,
+};
+use towpath_store::{Blob, LockChange, LogLine, Progress, Refused, StoreError, Transition, Wake};
 
 /// Errors that trying again does not help, after which a run is set aside.
 const HOPELESS: u32 = 5;
@@ -51,6 +53,8 @@ impl Driver {
             blobs: std::mem::take(&mut draft.blobs),
         };
         self.commit(&draft, &parts).await?;
+        // A lock that is free is granted with the question.
+        self.inbox |= draft.asks_for_locks();
         self.moved = Instant::now();
         self.tell_family(&parts.family);
         self.tell(&draft, parts.listing);
@@ -142,6 +146,7 @@ impl Driver {
             listing: parts.listing.clone(),
             wake: parts.wake,
             consumed: draft.consumed.clone(),
+            locks: lock_changes(self.chain.seq(), draft.events.iter().map(|drafted| &drafted.event)),
             blobs: parts.blobs.clone(),
             start: parts.family.start.clone(),
             send: parts.family.send.clone(),
@@ -274,6 +279,19 @@ fn seal(chain: &mut Chain, epoch: Epoch, draft: &Draft) -> Vec<StoredEvent> {
         chain.seal(event.kind().code(), draft.now, epoch, actor, payload).stored
     };
     draft.events.iter().map(seal).collect()
+}
+
+/// What events that follow this number do to locks.
+pub(crate) fn lock_changes<'e>(after: Seq, events: impl Iterator<Item = &'e Event>) -> Vec<LockChange> {
+    let changes = events.zip(1..).flat_map(|(event, n)| match event {
+        Event::LocksAsked(e) => {
+            let ask = |lock: &Name| LockChange::Ask { lock: lock.clone(), asked: Seq(after.0 + n) };
+            e.locks.iter().map(ask).collect()
+        }
+        Event::LocksReturned(e) => e.locks.iter().cloned().map(LockChange::Return).collect(),
+        _ => Vec::new(),
+    });
+    changes.collect()
 }
 
 /// The engine as an actor, made once.

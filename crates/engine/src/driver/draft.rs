@@ -69,6 +69,11 @@ impl Draft {
         self.events.is_empty() && self.consumed.is_empty()
     }
 
+    /// Whether it asks for locks.
+    pub(super) fn asks_for_locks(&self) -> bool {
+        self.events.iter().any(|drafted| matches!(drafted.event, Event::LocksAsked(_)))
+    }
+
     /// Adds events.
     pub(super) fn push(&mut self, events: Vec<Event>) {
         self.weight += events.len() * EVENT_WEIGHT;

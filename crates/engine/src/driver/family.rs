@@ -11,7 +11,7 @@ use crate::{
     time::Backoff,
     values::{self, Output, Stored},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use towpath_machine::{BodyEnd, Input, ItemStart, Items, Ix, Listed, StepState, list_items, read_items};
 use towpath_model::{
     Below, BlobRef, Chain, Digest, Epoch, Event, Failure, FailureKind, ItemKey, Json, Listing, Message, Name,
@@ -59,7 +59,7 @@ impl Driver {
             .collect();
         let (values, store) = (self.state.values().clone(), self.shared.store.clone());
         let body = Box::pin(async move {
-            let mut known = std::collections::BTreeMap::new();
+            let mut known = BTreeMap::new();
             for (step, output) in outputs {
                 match values::fetch(&*store, &output).await {
                     Ok(json) => drop(known.insert(step, json)),
@@ -135,7 +135,8 @@ impl Driver {
         }
         for ordered in std::mem::take(&mut draft.orders) {
             // All of them in one order: of a run that was recalled, the row may say still that it is over.
-            family.recall.push((ordered.run, order_entry(self.slot.run, &ordered.order)));
+            let entry = order_entry(self.slot.run, &ordered.order, ordered.fencing);
+            family.recall.push((ordered.run, entry));
         }
         for start in std::mem::take(&mut draft.starts) {
             let ix = self.ix(&start.step);
@@ -190,6 +191,7 @@ impl Driver {
             parent: Some(self.below(ix, item, start.index)),
             forked_from: None,
             deadline: record.deadline_ms.map(|ms| now.plus(Duration::from_millis(ms))),
+            fencing: self.state.fencing(ix),
         };
         let mut chain = Chain::new(start.run);
         let event = Event::from(started.clone());
@@ -208,6 +210,7 @@ impl Driver {
             wake: Wake::At(now),
             owner: None,
             blobs: Vec::new(),
+            locks: Vec::new(),
         })
     }
 
@@ -245,9 +248,9 @@ pub(crate) fn report(run: RunId, seq: Seq, mut message: Message, blobs: &mut Vec
 }
 
 /// The entry by which a run has an item of it do something.
-pub(crate) fn order_entry(parent: RunId, order: &Order) -> NewEntry {
+pub(crate) fn order_entry(parent: RunId, order: &Order, fencing: BTreeMap<Name, u64>) -> NewEntry {
     let dedupe = format!("parent/{}/{parent}", order.word());
-    entry(&dedupe, &Message::Parent { order: order.clone() })
+    entry(&dedupe, &Message::Parent { order: order.clone(), fencing })
 }
 
 fn entry(dedupe_id: &str, message: &Message) -> NewEntry {

@@ -54,6 +54,10 @@ impl Driver {
         if self.draining {
             return Some(self.given_back(draft));
         }
+        if draft.asks_for_locks() {
+            // They may be free, and the run goes on at once.
+            return None;
+        }
         if self.inbox || !self.deferred.is_empty() || !self.mail.is_empty() {
             return None;
         }

@@ -19,6 +19,6 @@ mod inputs;
 mod leave;
 mod rest;
 
-pub(crate) use self::commit::engine_actor;
+pub(crate) use self::commit::{engine_actor, lock_changes};
 pub(crate) use self::core::{Begin, Driver};
 pub(crate) use self::family::{order_entry, report};

@@ -266,7 +266,10 @@ async fn keys_of_sub_runs_cannot_be_given_and_their_messages_not_be_sent() {
     let refused = engine.run(deploy(&[]), "sub-run/1").await.unwrap_err();
     assert_eq!(refused.kind(), &EngineErrorKind::Unfit);
     let run = engine.run(deploy(&[]), "k").await.unwrap();
-    engine.send(run.id(), &Message::Parent { order: Order::Unwind }, None).await.unwrap();
+    engine
+        .send(run.id(), &Message::Parent { order: Order::Unwind, fencing: Default::default() }, None)
+        .await
+        .unwrap();
     until("it is refused", async || count(&scene.events(&run).await, EventKind::EntryRefused) == 1).await;
 }
 

@@ -14,6 +14,7 @@ mod follow;
 mod inbox;
 mod items;
 mod leases;
+mod locks;
 mod pipelines;
 mod preview;
 mod quarantine;

@@ -54,7 +54,14 @@ async fn recall(scene: &Scene, by: RunId, entries: Vec<(RunId, NewEntry)>) {
     let worker = WorkerId::new("parents").unwrap();
     let no = scene.memory.find(by).await.unwrap().unwrap().no;
     scene.memory.register(&worker, secs(10)).await.unwrap();
-    scene.memory.put_entry(by, entry("wake up", &Message::Parent { order: Order::Cancel })).await.unwrap();
+    scene
+        .memory
+        .put_entry(
+            by,
+            entry("wake up", &Message::Parent { order: Order::Cancel, fencing: Default::default() }),
+        )
+        .await
+        .unwrap();
     let claim = Claim { worker: worker.clone(), limit: 1, only: Some(by) };
     let claimed = scene.memory.claim(claim).await.unwrap().remove(0);
     let head = scene.memory.head(no).await.unwrap();
@@ -80,7 +87,10 @@ async fn an_order_behind_many_signals_reaches_an_item_that_is_over() {
         entry(&format!("noise/{i}"), &Message::Signal { name, step: None, value })
     };
     let mut entries: Vec<_> = (0..700).map(|i| (item, signal(i))).collect();
-    entries.push((item, entry("the order", &Message::Parent { order: Order::Unwind })));
+    entries.push((
+        item,
+        entry("the order", &Message::Parent { order: Order::Unwind, fencing: Default::default() }),
+    ));
     recall(&scene, run.id(), entries).await;
     let _engine = scene.engine().await;
     until("it is undone", async || outcome(&scene, item).await == "compensated").await;
@@ -129,7 +139,7 @@ async fn a_recalled_item_waits_for_a_worker_that_knows_what_undoes_it() {
     until("it waits", async || scene.status(run.id()).await == Status::Waiting).await;
     let item = items(&scene, run.id()).await[0];
     knows.shutdown().await.unwrap();
-    let order = entry("the order", &Message::Parent { order: Order::Unwind });
+    let order = entry("the order", &Message::Parent { order: Order::Unwind, fencing: Default::default() });
     recall(&scene, run.id(), vec![(item, order)]).await;
     let lacks = scene.engine().await;
     until("it is blocked", async || scene.status(item).await == Status::Blocked).await;
@@ -146,7 +156,7 @@ async fn a_claim_of_a_recalled_item_whose_answer_is_lost_is_found_by_a_sweep() {
     let engine = scene.engine().await;
     let (run, item) = item_is_over(&scene, &engine).await;
     engine.shutdown().await.unwrap();
-    let order = entry("the order", &Message::Parent { order: Order::Unwind });
+    let order = entry("the order", &Message::Parent { order: Order::Unwind, fencing: Default::default() });
     recall(&scene, run.id(), vec![(item, order)]).await;
     let store = FaultStore::new(scene.memory.clone());
     store.strike(Side::After, 1, |call| matches!(call, Call::Claim), Fault::AWAY);
@@ -171,7 +181,7 @@ async fn a_recalled_item_that_was_quarantined_is_retried_and_undone() {
     let engine = scene.engine().await;
     let (run, item) = item_is_over(&scene, &engine).await;
     engine.shutdown().await.unwrap();
-    let order = entry("the order", &Message::Parent { order: Order::Unwind });
+    let order = entry("the order", &Message::Parent { order: Order::Unwind, fencing: Default::default() });
     recall(&scene, run.id(), vec![(item, order)]).await;
     quarantine(&scene, item).await;
     let engine = scene.engine().await;
@@ -210,7 +220,7 @@ async fn giving_up_a_quarantined_parent_ends_its_items() {
         assert_eq!(scene.status(item).await, Status::Settled);
     }
     // So does the parent, which nobody can fold, whatever reaches it.
-    let order = entry("late", &Message::Parent { order: Order::Unwind });
+    let order = entry("late", &Message::Parent { order: Order::Unwind, fencing: Default::default() });
     recall_by_any(&scene, &engine, run.id(), order).await;
     assert_eq!(scene.status(run.id()).await, Status::Settled);
 }

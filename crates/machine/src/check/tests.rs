@@ -1,7 +1,7 @@
 use super::{Problems, check};
 use crate::{
     Plan,
-    sim::plans::{StepExt, for_each, id, json, name, output_of, record, step},
+    sim::plans::{StepExt, for_each, id, json, output_of, record, step},
 };
 use std::sync::Arc;
 use towpath_model::{Condition, InDoubt, Operand, PlanRecord, ReadMode, Role, Section, UndoPolicy, limits};
@@ -49,10 +49,6 @@ fn each_problem_of_a_step_by_itself() {
     assert_eq!(
         of(|p| p.steps[0].role = Role::SubRun { plan: run }),
         ["step a: a plan that runs by itself cannot be driven by this release: use a newer one"]
-    );
-    assert_eq!(
-        one(|s| s.locks.push(name("production"))),
-        ["step a: lock scopes cannot be driven by this release: use a newer one"]
     );
     assert_eq!(one(|s| s.retry.attempts_max = 0), ["step a: retry allows 0 attempts: give 1 to 1000"]);
     assert_eq!(

@@ -13,6 +13,9 @@ impl RunState {
         while self.phase == Phase::Forward && !self.starts_nothing() {
             work(1);
             let Some(ix) = self.sets.items_begin.first().copied() else { return };
+            if self.ask_for(events, now, ix) {
+                continue;
+            }
             let (Some(items), Some(for_each)) = (&self.node(ix).items, self.plan.for_each(ix)) else {
                 return;
             };

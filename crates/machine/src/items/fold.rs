@@ -16,7 +16,12 @@ impl RunState {
         let ix = self.ix(&e.step)?;
         let node = self.node(ix);
         let may_start = matches!(node.state, StepState::Ready | StepState::Backoff { .. });
-        if !may_start || !self.is_active(ix) || node.items.is_some() || self.plan.for_each(ix).is_none() {
+        if !may_start
+            || !self.may_act(ix)
+            || !self.is_active(ix)
+            || node.items.is_some()
+            || self.plan.for_each(ix).is_none()
+        {
             return Err(illegal("the items of the step cannot be listed now"));
         }
         if e.count > limits::ITEMS_PER_FOR_EACH as u64 {
@@ -58,7 +63,7 @@ impl RunState {
         let run = self.run;
         let is_forward = self.phase == Phase::Forward;
         let ix = self.ix(&e.step)?;
-        let goes = self.node(ix).state == StepState::Items && is_forward;
+        let goes = self.node(ix).state == StepState::Items && is_forward && self.may_act(ix);
         let (_, items) = self.items_mut(&e.step)?;
         let end = e.first.checked_add(e.count).filter(|end| *end <= items.count() && e.count > 0);
         let Some(end) = end.filter(|_| goes) else { return Err(illegal("such items cannot begin now")) };
@@ -113,6 +118,7 @@ impl RunState {
         if self.node(ix).undo != UndoState::Running {
             return Err(illegal("the step is not being undone"));
         }
+        let fencing = self.fencing(ix);
         let (_, items) = self.items_mut(&e.step)?;
         let mut orders = Vec::new();
         for index in &e.items {
@@ -125,7 +131,7 @@ impl RunState {
             item.state = ItemState::Unwinding;
             (item.ordered, item.told_unwind) = (Some(Order::Unwind), true);
             let run = RunId::of_item(run, &e.step, *index, item.tries);
-            orders.push(Ordered { run, order: Order::Unwind });
+            orders.push(Ordered { run, order: Order::Unwind, fencing: fencing.clone() });
         }
         self.live.orders.extend(orders);
         self.place_items(ix);
@@ -136,9 +142,11 @@ impl RunState {
     pub(crate) fn place_items(&mut self, ix: Ix) {
         let Some(for_each) = self.plan.for_each(ix) else { return };
         let parallel = for_each.parallel as usize;
+        let locked = self.is_locked_out(ix);
         let node = &self.nodes[ix as usize];
         let Some(items) = &node.items else { return };
         let begins = node.state == StepState::Items
+            && !locked
             && items.failed.is_empty()
             && items.open.len() < parallel
             && items.pending().is_some();
@@ -167,6 +175,7 @@ impl RunState {
                 _ if unwinds && step.undo != towpath_model::UndoPolicy::Keep => Order::Unwind,
                 _ => Order::Cancel,
             };
+            let fencing = self.fencing(ix);
             let Some(items) = &mut self.nodes[ix as usize].items else { continue };
             for index in items.open.clone() {
                 work(1);
@@ -176,7 +185,7 @@ impl RunState {
                 item.told_unwind |= order == Order::Unwind;
                 item.ordered = Some(order.clone());
                 let run = RunId::of_item(run, &step.id, index, item.tries);
-                self.live.orders.push(Ordered { run, order: order.clone() });
+                self.live.orders.push(Ordered { run, order: order.clone(), fencing: fencing.clone() });
             }
         }
     }
@@ -196,6 +205,9 @@ impl RunState {
         }
         if !self.follows(&e.order) {
             return Err(illegal("the order comes too late"));
+        }
+        if !e.fencing.is_empty() {
+            self.locks.given.clone_from(&e.fencing);
         }
         self.resume();
         if matches!(self.phase, Phase::Settled | Phase::Finally) && e.order == Order::Unwind {

@@ -1,9 +1,11 @@
 //! Reports: what an item tells its parent, and what the parent makes of it.
 
 use crate::RunState;
+use std::collections::BTreeMap;
 use towpath_model::{
-    Actor, Entry, EntryRefused, Event, Failure, FailureKind, ItemsListed, Json, Message, Order, Outcome,
-    ParentOrdered, Payload, RunId, RunSettled, StepDone, StepFailed, StepId, SubRunSettled, Timestamp,
+    Actor, Entry, EntryRefused, Event, Failure, FailureKind, ItemsListed, Json, Message, Name, Order,
+    Outcome, ParentOrdered, Payload, RunId, RunSettled, StepDone, StepFailed, StepId, SubRunSettled,
+    Timestamp,
 };
 
 impl RunState {
@@ -38,7 +40,7 @@ impl RunState {
             return vec![EntryRefused { id: entry.dedupe_id.clone(), from: entry.actor.clone(), why }.into()];
         }
         match message {
-            Message::Parent { order } => self.order(order),
+            Message::Parent { order, fencing } => self.order(order, fencing),
             Message::SubRunSettled { step, index, item, run, outcome, undoable, left } => {
                 self.item_settled(SubRunSettled { step, index, item, run, outcome, undoable, left })
             }
@@ -46,9 +48,9 @@ impl RunState {
         }
     }
 
-    fn order(&self, order: Order) -> Vec<Event> {
+    fn order(&self, order: Order, fencing: BTreeMap<Name, u64>) -> Vec<Event> {
         let follows = self.below.is_some() && self.follows(&order);
-        follows.then(|| ParentOrdered { order }.into()).into_iter().collect()
+        follows.then(|| ParentOrdered { order, fencing }.into()).into_iter().collect()
     }
 
     /// A report of a run that is not awaited any more makes no event.
@@ -79,7 +81,7 @@ impl RunState {
         now: Timestamp,
     ) -> Vec<Event> {
         let Some(ix) = self.plan.find(step) else { return Vec::new() };
-        if !self.live.asked.remove(&ix) || self.starts_nothing() {
+        if !self.live.asked.remove(&ix) || self.starts_nothing() || !self.may_act(ix) {
             return Vec::new();
         }
         let step = step.clone();

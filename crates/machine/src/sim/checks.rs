@@ -31,6 +31,7 @@ fn time_is_minded(sim: &Sim) {
         let is_noted = state.live.due_tries != due.due_tries
             || state.live.due_waits != due.due_waits
             || state.live.due_undo != due.due_undo
+            || state.live.shut_out != due.shut_out
             || state.live.observing != due.observing;
         let acted = state.seq() > seq || !decision.actions.is_empty() || is_noted;
         let covered = sim.bodies.iter().any(|b| b.what == What::Observe);
@@ -47,10 +48,12 @@ pub(crate) fn sets_are_those_of_the_states(state: &RunState) {
         all().filter(active).filter(|ix| f(&state.node(*ix).state)).collect()
     };
     let sets = &state.sets;
-    assert_eq!(sets.ready, of(&|s| *s == StepState::Ready));
+    let is_ready = of(&|s| *s == StepState::Ready);
+    let (locked, ready): (BTreeSet<Ix>, _) = is_ready.into_iter().partition(|ix| state.is_locked_out(*ix));
+    assert_eq!((&sets.ready, &sets.locked), (&ready, &locked));
     assert_eq!(sets.parked, of(&|s| matches!(s, StepState::Parked { .. })));
     assert_eq!(sets.resting, of(&|s| matches!(s, StepState::Resting(_))));
-    assert_eq!(sets.moving as usize, of(&StepState::is_moving).len());
+    assert_eq!(sets.moving as usize, of(&StepState::is_moving).len() - locked.len());
     let running: BTreeSet<Ix> = all().filter(|ix| state.node(*ix).state == StepState::Running).collect();
     assert_eq!(sets.running, running);
     for section in [0, 1, 2] {
@@ -66,12 +69,27 @@ pub(crate) fn sets_are_those_of_the_states(state: &RunState) {
         all().filter(|ix| f(&state.node(*ix).undo)).collect()
     };
     assert_eq!(sets.undo_open as usize, undo(&|u| !u.is_settled()).len());
-    assert_eq!(sets.undo_moving as usize, undo(&UndoState::is_moving).len());
+    let (undo_locked, undo_ready): (BTreeSet<Ix>, BTreeSet<Ix>) =
+        undo(&|u| *u == UndoState::Ready).into_iter().partition(|ix| state.is_locked_out(*ix));
+    assert_eq!(sets.undo_moving as usize, undo(&UndoState::is_moving).len() - undo_locked.len());
     assert_eq!(sets.undo_running, undo(&|u| *u == UndoState::Running));
     assert_eq!(sets.undo_resting, undo(&UndoState::is_resting));
-    let ready = undo(&|u| *u == UndoState::Ready);
-    let ready = ready.into_iter().map(|ix| (Reverse(state.node(ix).intent.unwrap()), ix));
-    assert_eq!(sets.undo_ready, ready.collect());
+    let keyed =
+        |all: BTreeSet<Ix>| all.into_iter().map(|ix| (Reverse(state.node(ix).intent.unwrap()), ix)).collect();
+    assert_eq!((&sets.undo_ready, &sets.undo_locked), (&keyed(undo_ready), &keyed(undo_locked)));
+    who_acts_holds_its_locks(state);
+}
+
+/// Nothing is under way of a step whose locks the run does not hold.
+fn who_acts_holds_its_locks(state: &RunState) {
+    for ix in 0..state.plan.len() as Ix {
+        let node = state.node(ix);
+        let acts =
+            node.state == StepState::Running || node.undo == UndoState::Running || state.has_open_items(ix);
+        if acts && state.phase != Phase::Settled {
+            assert!(state.may_act(ix), "{} acts without its locks", state.plan.step(ix).id);
+        }
+    }
 }
 
 fn items_are_counted(items: &crate::Items) {
@@ -114,6 +132,7 @@ pub(crate) fn somebody_moves_it(sim: &Sim) {
     let named = explanation.waits.iter().any(|w| match &w.mover {
         Mover::Signal { .. } | Mover::Operator(_) => true,
         Mover::Items(runs) => !runs.is_empty(),
+        Mover::Locks(locks) => !locks.is_empty(),
         Mover::Worker | Mover::Time(_) => false,
     });
     assert!(
@@ -134,7 +153,7 @@ pub(crate) fn somebody_moves_it(sim: &Sim) {
                 let minded = state.wake().is_some_and(|wake| wake <= at);
                 assert!(minded || mine || blocked, "time is not minded: {explanation}\n{}", sim.story());
             }
-            Mover::Signal { .. } | Mover::Operator(_) => {}
+            Mover::Signal { .. } | Mover::Operator(_) | Mover::Locks(_) => {}
             Mover::Items(ref runs) => assert!(!runs.is_empty(), "{explanation}\n{}", sim.story()),
         }
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use towpath_model::{
-    Actor, Attempt, BlobRef, Digest, Ended, Entry, EntryId, Event, Failure, FailureKind, Json, Message,
+    Actor, Attempt, BlobRef, Digest, Ended, Entry, EntryId, Event, Failure, FailureKind, Json, Message, Name,
     Payload, ResolveAs, RunId, Seq, StepId, Timestamp, Verb,
 };
 
@@ -34,6 +34,25 @@ pub(crate) struct Sim {
     giving: Vec<Given>,
     /// What was given to other runs.
     pub(crate) given: Vec<Given>,
+    pub(crate) store: LockStore,
+}
+
+/// What the store knows of the locks that the run asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LockStore {
+    /// Questions without an answer that is durable.
+    asked: BTreeMap<Name, Seq>,
+    fence: u64,
+    /// What the transitions since the last look did to locks, when somebody else answers.
+    pub(crate) outside: Option<Vec<LockChange>>,
+}
+
+/// What a transition does to a lock.
+#[derive(Clone, Debug)]
+pub(crate) enum LockChange {
+    Ask(Name, Seq),
+    Return(Name),
+    End,
 }
 
 /// What a transition does to other runs.
@@ -101,6 +120,7 @@ impl Sim {
             held: false,
             giving: Vec::new(),
             given: Vec::new(),
+            store: LockStore::default(),
         };
         sim.state.apply(Seq(1), sim.now, &begins).unwrap();
         sim.draft.push((sim.now, begins));
@@ -183,7 +203,7 @@ impl Sim {
         let decision = self.state.decide(self.now);
         self.note(decision.events);
         self.giving.extend(decision.starts.into_iter().map(Given::Start));
-        let order = |o: Ordered| Given::Send(o.run, Message::Parent { order: o.order });
+        let order = |o: Ordered| Given::Send(o.run, Message::Parent { order: o.order, fencing: o.fencing });
         self.giving.extend(decision.orders.into_iter().map(order));
         decision.actions
     }
@@ -202,6 +222,7 @@ impl Sim {
         for (at, event) in std::mem::take(&mut self.draft) {
             let read = Event::decode(event.kind().code(), &event.encode().unwrap());
             assert_eq!(read.as_ref(), Ok(&event), "an event that is not read as it was written");
+            self.store.note(&event, Seq(self.journal.len() as u64 + 1));
             self.journal.push((at, event));
         }
         assert_eq!(self.journal.len() as u64, self.state.seq().0);
@@ -303,6 +324,7 @@ impl Sim {
                 // Whether it is refused is judged elsewhere.
                 let _ = self.verb(verb);
             }
+            _ if self.rng.chance(15) && self.grant() => {}
             80 => {
                 self.held = !self.held;
                 self.state.hold(self.held);
@@ -483,7 +505,8 @@ impl Sim {
         } else {
             self.rng.chance(50).then_some(step)
         };
-        match self.rng.below(16) {
+        match self.rng.below(17) {
+            16 => Verb::ReleaseLock { lock: name(self.rng.pick(&["lock-a", "lock-b", "lock-c"])) },
             0 => Verb::Pause,
             1..=4 => Verb::Resume,
             5 => Verb::Cancel { unwind: self.rng.chance(60) },
@@ -570,9 +593,12 @@ impl Sim {
             .into_iter()
             .filter(|w| matches!(w.mover, Mover::Operator(_) | Mover::Signal { .. }))
             .collect();
+        if self.grant() {
+            return;
+        }
         if movers.is_empty() {
             assert!(
-                self.state.wake().is_some() || self.state.awaits_items(),
+                self.store.outside.is_some() || self.state.wake().is_some() || self.state.awaits_items(),
                 "nobody can move the run: {:?}\n{:?}\n{}\n{}",
                 self.bodies,
                 self.state.live,
@@ -589,8 +615,25 @@ impl Sim {
                 assert_eq!(self.verb(verb), Ok(()), "{word} was named and is refused");
             }
             Mover::Signal { command, .. } => self.obey(&command),
-            Mover::Worker | Mover::Time(_) | Mover::Items(_) => unreachable!("filtered out above"),
+            Mover::Worker | Mover::Time(_) | Mover::Items(_) | Mover::Locks(_) => {
+                unreachable!("filtered out above")
+            }
         }
+    }
+
+    /// One of the locks that the run queues for is there: whether there is one.
+    pub(crate) fn grant(&mut self) -> bool {
+        if self.store.outside.is_some() || self.store.asked.is_empty() {
+            return false;
+        }
+        let asked: Vec<(Name, Seq)> =
+            self.store.asked.iter().map(|(lock, seq)| (lock.clone(), *seq)).collect();
+        let (lock, asked) = self.rng.pick(&asked);
+        self.store.fence += 1;
+        let granted = Message::LockGranted { lock, fence: self.store.fence, asked };
+        let entry = self.entry("engine", &granted);
+        self.merge(vec![entry]);
+        true
     }
 
     /// Does what a command of the explanation does.
@@ -631,8 +674,40 @@ pub(crate) fn listed(count: u64) -> (Payload, Payload, u64) {
 }
 
 impl Body {
+    /// Whether it may change something outside.
+    pub(crate) fn acts(&self) -> bool {
+        matches!(self.what, What::Run | What::Undo) && !self.parked
+    }
+
     /// Whether it was asked to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping
+    }
+}
+
+impl LockStore {
+    /// Notes what a durable event does to locks.
+    fn note(&mut self, event: &Event, seq: Seq) {
+        match event {
+            Event::LocksAsked(e) => {
+                self.asked.extend(e.locks.iter().map(|lock| (lock.clone(), seq)));
+                let asks = e.locks.iter().map(|lock| LockChange::Ask(lock.clone(), seq));
+                self.outside.iter_mut().for_each(|changes| changes.extend(asks.clone()));
+            }
+            // A grant that was read is not durable before this is.
+            Event::LocksTaken(e) => {
+                self.asked.retain(|lock, _| e.locks.iter().all(|(taken, _)| taken != lock))
+            }
+            Event::LocksReturned(e) => {
+                self.asked.retain(|lock, _| !e.locks.contains(lock));
+                let returns = e.locks.iter().map(|lock| LockChange::Return(lock.clone()));
+                self.outside.iter_mut().for_each(|changes| changes.extend(returns.clone()));
+            }
+            Event::RunSettled(_) => {
+                self.asked.clear();
+                self.outside.iter_mut().for_each(|changes| changes.push(LockChange::End));
+            }
+            _ => {}
+        }
     }
 }

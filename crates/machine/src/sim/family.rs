@@ -91,6 +91,7 @@ impl Family {
             parent: Some(Below { run: parent, step: start.step.clone(), item, index: start.index, path }),
             forked_from: None,
             deadline: None,
+            fencing: state.fencing(state.plan().find(&start.step).unwrap()),
         };
         let plan = plans::compile((**each).clone());
         let sim =
@@ -174,7 +175,20 @@ impl Family {
 
     /// Holds at any time.
     fn after(&self) {
+        let root = &self.sims[&run_id()].state;
         for (run, sim) in &self.sims {
+            // Whoever acts does so under the locks that the root run holds, and knows their numbers.
+            for body in sim.bodies.iter().filter(|b| b.acts()) {
+                for lock in &sim.state.plan().step(body.ix).locks {
+                    let held = root.locks().find(|hold| hold.lock == lock && hold.held);
+                    let known = sim.state.fencing(body.ix).get(lock).copied();
+                    assert!(
+                        held.is_some_and(|hold| hold.fence == known),
+                        "{lock} of {run}:\n{}",
+                        self.story()
+                    );
+                }
+            }
             let past_draining =
                 matches!(sim.state.phase(), Phase::OnFailure | Phase::Finally | Phase::Settled);
             let leaves = sim.state.leaving().is_some();
@@ -283,7 +297,7 @@ pub(crate) fn item_of(plan: Arc<Plan>) -> Sim {
 impl Sim {
     /// The run that this one is an item of has it do something.
     pub(crate) fn ordered(&mut self, order: Order) -> &mut Self {
-        let entry = self.entry("engine", &Message::Parent { order });
+        let entry = self.entry("engine", &Message::Parent { order, fencing: Default::default() });
         self.merge(vec![entry]);
         self.decide();
         self
@@ -334,7 +348,7 @@ impl Sim {
         for given in std::mem::take(&mut self.given) {
             match given {
                 Given::Start(_) => starts += 1,
-                Given::Send(_, Message::Parent { order }) => orders.push(order.word()),
+                Given::Send(_, Message::Parent { order, .. }) => orders.push(order.word()),
                 Given::Send(..) => {}
             }
         }

@@ -108,6 +108,11 @@ pub(crate) trait StepExt: Sized {
         self.edit(|s| s.methods.before = true)
     }
 
+    /// It acts under these locks, in the order of their names.
+    fn under(self, locks: &[&str]) -> Self {
+        self.edit(|s| s.locks = locks.iter().map(|lock| name(lock)).collect())
+    }
+
     fn within(self, limit: Duration) -> Self {
         self.edit(|s| s.within_ms = Some(limit.as_millis() as u64))
     }
@@ -156,6 +161,7 @@ pub(crate) fn run_started(deadline: Option<Timestamp>) -> Event {
         parent: None,
         forked_from: None,
         deadline,
+        fencing: BTreeMap::new(),
     }
     .into()
 }
@@ -163,6 +169,14 @@ pub(crate) fn run_started(deadline: Option<Timestamp>) -> Event {
 /// A plan of up to eight steps with a bit of everything.
 pub(crate) fn random(rng: &mut Rng) -> Arc<Plan> {
     compile(random_record(rng, 6))
+}
+
+/// A plan that wants locks.
+pub(crate) fn random_contender(rng: &mut Rng) -> Arc<Plan> {
+    let mut record = random_record(rng, 6);
+    record.steps.iter_mut().for_each(|step| step.locks.clear());
+    random_locks(rng, &mut record.steps);
+    compile(record)
 }
 
 /// A plan of which some steps go through lists, as do perhaps the plans of their items.
@@ -189,6 +203,9 @@ pub(crate) fn for_each(mut step: StepRecord, mut each: PlanRecord, parallel: u32
     if !compensate && step.undo == UndoPolicy::Ask {
         step.undo = UndoPolicy::Undo;
     }
+    step.locks.extend(each.steps.iter().flat_map(|inner| inner.locks.clone()));
+    step.locks.sort();
+    step.locks.dedup();
     (step.in_doubt, step.within_ms) = (InDoubt::NoEffect, None);
     step.with = json("{\"given\":{\"yes\":{\"value\":true}}}");
     let list = Operand::Value(json("[\"a\",\"b\"]"));
@@ -209,6 +226,9 @@ fn random_record(rng: &mut Rng, most: usize) -> PlanRecord {
     if rng.chance(12) {
         steps[main - 1].point_of_no_return = true;
     }
+    if rng.chance(40) {
+        random_locks(rng, &mut steps);
+    }
     let mut record = record(steps);
     record.parallel = 1 + rng.below(4) as u32;
     record.unwind_one_at_a_time = rng.chance(20);
@@ -217,6 +237,16 @@ fn random_record(rng: &mut Rng, most: usize) -> PlanRecord {
         record.output = Some(output_of(record.steps[rng.below(main)].id.as_str(), "/n"));
     }
     record
+}
+
+/// Scopes of up to three locks, beside each other, within each other or across.
+pub(crate) fn random_locks(rng: &mut Rng, steps: &mut [StepRecord]) {
+    for lock in ["lock-a", "lock-b", "lock-c"].into_iter().take(1 + rng.below(3)) {
+        let (first, length) = (rng.below(steps.len()), 1 + rng.below(steps.len()));
+        for step in steps.iter_mut().skip(first).take(length) {
+            step.locks.push(name(lock));
+        }
+    }
 }
 
 fn random_step(rng: &mut Rng, before: &[StepRecord], section: Section) -> StepRecord {

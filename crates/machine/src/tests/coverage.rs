@@ -1,8 +1,8 @@
 //! Every legal transition is visited, and no other.
 
-use super::{items, skips, unwinding, waits};
+use super::{items, locks, skips, unwinding, waits};
 use crate::{
-    Move, PHASE_MOVES, STEP_MOVES, UNDO_MOVES,
+    LOCK_MOVES, Move, PHASE_MOVES, STEP_MOVES, UNDO_MOVES,
     sim::{family::whole_family, whole_run},
     transitions::visit::{self, Visited},
 };
@@ -34,6 +34,7 @@ fn all_differences(visited: &Visited) -> Vec<String> {
         differences(STEP_MOVES, &visited.steps),
         differences(UNDO_MOVES, &visited.undos),
         differences(PHASE_MOVES, &visited.phases),
+        differences(LOCK_MOVES, &visited.locks),
     ]
     .concat()
 }
@@ -58,6 +59,7 @@ fn every_legal_transition_is_visited_and_no_other() {
     items::giving_the_parent_up_ends_an_item_among_its_last_steps();
     items::an_order_to_stop_leaves_what_is_not_being_undone_yet();
     items::a_step_that_rests_begins_only_the_items_again_that_failed();
+    locks::a_run_that_was_given_up_by_its_header_holds_nothing();
     unwinding::giving_up_among_the_last_steps();
     unwinding::unwinding_that_is_stopped_lets_the_compensation_in_flight_end_and_leaves_the_rest();
     let visited = visit::take();

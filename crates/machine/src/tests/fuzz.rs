@@ -38,6 +38,7 @@ fn verb(rng: &mut Rng) -> Verb {
         Verb::Resume,
         Verb::Cancel { unwind },
         Verb::Abandon,
+        Verb::ReleaseLock { lock: name("lock-a") },
         Verb::Handback { step: step.clone() },
         Verb::Skip { step: step.clone(), output: None },
         Verb::Retry { step: step.clone(), new_key: true, from_scratch: true },
@@ -48,6 +49,18 @@ fn verb(rng: &mut Rng) -> Verb {
 fn order(rng: &mut Rng) -> Order {
     let by = Actor::engine();
     rng.pick(&[Order::Unwind, Order::Cancel, Order::Abandon { by, reason: String::new() }])
+}
+
+fn locks(rng: &mut Rng) -> Event {
+    let all = ["lock-a", "lock-b", "lock-c"];
+    let (first, last) = (rng.below(3), rng.below(4));
+    let locks: Vec<_> = all.iter().take(last).skip(first).map(|lock| name(lock)).collect();
+    let taken = locks.iter().map(|lock| (lock.clone(), 1)).collect();
+    rng.pick(&[
+        Event::from(LocksAsked { locks: locks.clone() }),
+        LocksTaken { locks: taken }.into(),
+        LocksReturned { locks }.into(),
+    ])
 }
 
 /// A plan, perhaps with items, and where the run stands.
@@ -156,13 +169,13 @@ fn event(rng: &mut Rng) -> Event {
             }
             .into()
         }
+        26 if rng.chance(40) => locks(rng),
         26 if rng.chance(50) => SubRunsUnwinding { step, items: vec![rng.below(4) as u64] }.into(),
-        26 => ParentOrdered { order: order(rng) }.into(),
+        26 => ParentOrdered { order: order(rng), fencing: Default::default() }.into(),
         _ => rng.pick(&[
             Event::from(Redacted { at: Seq(1), by: by.clone(), reason: reason.clone() }),
             EntryRefused { id: name("e"), from: by.clone(), why: reason.clone() }.into(),
             Overridden { what: name("w"), by, reason }.into(),
-            LocksAsked { locks: vec![] }.into(),
             RunSettled { outcome: Outcome::Succeeded { output: None }, aftermath: Aftermath::default() }
                 .into(),
             plans::run_started(None),
@@ -253,6 +266,6 @@ fn what_is_refused_says_where_and_why() {
     assert_eq!(refuse(started("a")), "event 2 (step-started): the attempt is not the next one");
     assert_eq!(
         refuse(LocksAsked { locks: vec![] }.into()),
-        "event 2 (locks-asked): this release does not drive it: upgrade, then retry"
+        "event 2 (locks-asked): the plan has no scope of these locks"
     );
 }

@@ -250,7 +250,7 @@ fn a_report_that_is_told_twice_or_of_another_run_makes_nothing() {
     sim.item_settles("deploy", 0, succeeded());
     assert_eq!(sim.state.seq(), seq);
     assert_eq!(sim.item_run("deploy", 0), old);
-    let message = Message::Parent { order: Order::Unwind };
+    let message = Message::Parent { order: Order::Unwind, fencing: Default::default() };
     let entry = sim.entry("user:ann", &message);
     sim.merge(vec![entry]);
     sim.decide();
@@ -297,11 +297,14 @@ fn an_item_with_nothing_to_undo_stays_over() {
 #[test]
 pub(super) fn an_order_to_stop_leaves_what_is_not_being_undone_yet() {
     let looked_at = step("c").undoable().in_doubt(InDoubt::Observe);
-    let mut sim = item_of(plans::plan([step("a").undoable(), step("b").undoable(), looked_at]));
-    sim.done("a").done("b").lost("c", towpath_model::Ended::TimedOut);
+    let first = step("first").undoable();
+    let steps = [first, step("a").undoable().after("first"), step("b").undoable().after("first"), looked_at];
+    let mut sim = item_of(plans::plan(steps));
+    sim.done("first").done("a").done("b").lost("c", towpath_model::Ended::TimedOut);
     sim.ordered(Order::Unwind).undo_fails("b", FailureKind::Transient);
     assert_eq!(sim.undo_kind("c"), UndoStateKind::Observing);
     assert_eq!(sim.undo_kind("b"), UndoStateKind::Backoff);
+    assert_eq!(sim.undo_kind("first"), UndoStateKind::Waiting);
     sim.ordered(Order::Cancel).undone("a");
     assert_eq!(sim.outcome(), &Outcome::Cancelled { why: Why::WithParent });
 }

@@ -63,7 +63,9 @@ fn a_recalled_item_follows_the_next_order_whenever_it_comes() {
         sim.done("end");
         let entries: Vec<_> = orders
             .into_iter()
-            .map(|order| sim.entry("engine", &towpath_model::Message::Parent { order }))
+            .map(|order| {
+                sim.entry("engine", &towpath_model::Message::Parent { order, fencing: Default::default() })
+            })
             .collect();
         // In one reading, so that nothing is decided between them.
         sim.merge(entries);

@@ -43,6 +43,7 @@ fn samples() -> Vec<Event> {
             }),
             forked_from: Some(run),
             deadline: Some(at(9)),
+            fencing: BTreeMap::from([(name("production"), 8)]),
         }
         .into(),
         RunStarted {
@@ -56,6 +57,7 @@ fn samples() -> Vec<Event> {
             parent: None,
             forked_from: None,
             deadline: None,
+            fencing: BTreeMap::new(),
         }
         .into(),
         StepStarted { step: step_a.clone(), attempt: Attempt(1), before: None }.into(),
@@ -239,9 +241,13 @@ fn samples() -> Vec<Event> {
         }
         .into(),
         SubRunsUnwinding { step: step("deploy"), items: vec![1, 0] }.into(),
-        ParentOrdered { order: Order::Unwind }.into(),
-        ParentOrdered { order: Order::Cancel }.into(),
-        ParentOrdered { order: Order::Abandon { by: user.clone(), reason: "wrong".into() } }.into(),
+        ParentOrdered { order: Order::Unwind, fencing: Default::default() }.into(),
+        ParentOrdered { order: Order::Cancel, fencing: Default::default() }.into(),
+        ParentOrdered {
+            order: Order::Abandon { by: user.clone(), reason: "wrong".into() },
+            fencing: BTreeMap::from([(name("production"), 9)]),
+        }
+        .into(),
         Overridden { what: name("freeze"), by: user, reason: "incident 12".into() }.into(),
     ]
 }

@@ -133,6 +133,14 @@ impl At {
         }
     }
 
+    /// Allows that a lock is held while it waits for people.
+    pub(crate) fn while_holding(&self) {
+        match self.owner {
+            Owner::Step(node) => self.draft.state().steps[node].detail.while_holding = true,
+            Owner::Pipeline(_) | Owner::Nobody => self.no_option("while_holding"),
+        }
+    }
+
     /// Bounds how many items run at once.
     pub(crate) fn parallel(&self, most: u32) {
         if let Owner::Step(node) = self.owner

@@ -19,6 +19,13 @@ impl<T: Output> Handle<T> {
         self
     }
 
+    /// Lets it wait for people though a lock is held meanwhile, in a scope of [`holding`](crate::Draft::holding) or between its
+    /// steps: everybody else who wants that lock waits for the same answer.
+    pub fn while_holding(self) -> Self {
+        self.at.while_holding();
+        self
+    }
+
     /// Lets the run go on when it fails for good; who reads its output is skipped then.
     pub fn best_effort(self) -> Self {
         self.at.set("best_effort", |step| step.best_effort = true);

@@ -1,6 +1,6 @@
 //! Freezing a draft.
 
-use super::{Pipeline, PlanErrors, PlanProblem, State, guard, plan::Frozen, shown};
+use super::{Pipeline, PlanErrors, PlanProblem, State, guard, locks, plan::Frozen, shown};
 use crate::Output;
 use std::{collections::BTreeMap, sync::Arc};
 use towpath_model::{Json, PLAN_FORMAT, PipelineName, PlanRecord, canonical, limits};
@@ -16,6 +16,7 @@ pub(super) fn build<Out: Output>(state: &State) -> Result<Pipeline<Out>, PlanErr
     problems.extend(shown::complete(&mut record));
     problems.extend(structure(&record));
     problems.extend(guard::problems(&state.steps, &state.params));
+    problems.extend(locks::problems(&state.held_steps()));
     let text = canonical::of(&record).unwrap_or_else(|whole| {
         uncanonical(&record, &whole, &mut problems);
         String::new()
@@ -25,7 +26,7 @@ pub(super) fn build<Out: Output>(state: &State) -> Result<Pipeline<Out>, PlanErr
     }
     match record.hash() {
         Ok(hash) if problems.is_empty() => {
-            let details = state.steps.iter().map(|step| step.detail.clone()).collect();
+            let details = state.held_steps().into_iter().map(|step| step.detail).collect();
             let record = Arc::new(record);
             Ok(Pipeline::frozen(Frozen {
                 record,
@@ -48,7 +49,7 @@ pub(super) fn record(state: &State, pipeline: PipelineName) -> PlanRecord {
     PlanRecord {
         format: PLAN_FORMAT,
         pipeline,
-        steps: state.steps.iter().map(|step| step.record.clone()).collect(),
+        steps: state.held_steps().into_iter().map(|step| step.record).collect(),
         params: state.params.iter().map(|param| (param.name.clone(), param.schema())).collect(),
         output: state.output.clone(),
         parallel: state.parallel,

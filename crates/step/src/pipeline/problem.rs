@@ -2,7 +2,7 @@
 
 use crate::input::Origin;
 use std::fmt;
-use towpath_model::{IdError, StepId};
+use towpath_model::{IdError, Name, StepId};
 
 /// Everything that is wrong with a pipeline or its values. Never empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -122,6 +122,20 @@ pub enum PlanProblem {
         /// Who, and the first step that says so.
         owners: Vec<(String, StepId)>,
     },
+    /// A lock's name is none.
+    LockName {
+        /// What was written.
+        lock: String,
+        /// Why it is none.
+        error: IdError,
+    },
+    /// A step waits for people while a lock is held.
+    Holding {
+        /// The step.
+        step: StepId,
+        /// The lock.
+        lock: Name,
+    },
     /// Something is wrong within a pipeline that is placed in this one.
     Within {
         /// Under which id it is placed.
@@ -181,6 +195,7 @@ impl PlanProblem {
             | PlanProblem::Encoding { step, .. }
             | PlanProblem::Environments { step, .. }
             | PlanProblem::Gate { step, .. }
+            | PlanProblem::Holding { step, .. }
             | PlanProblem::Condition { step, .. } => Some(step),
             PlanProblem::Foreign { step, .. } | PlanProblem::Record { step, .. } => step.as_ref(),
             _ => None,
@@ -252,6 +267,12 @@ impl fmt::Display for PlanProblem {
             PlanProblem::Environments { .. } | PlanProblem::Gate { .. } | PlanProblem::Owners { .. } => {
                 self.guard(f)
             }
+            PlanProblem::LockName { lock, error } => write!(f, "{lock:?} is not the name of a lock: {error}"),
+            PlanProblem::Holding { lock, .. } => write!(
+                f,
+                "it waits for people while the lock {lock} is held, and everybody else waits for their answer: ask before the \
+                 lock is taken, or say `while_holding` if that is meant"
+            ),
             PlanProblem::Within { of, problem } => write!(f, "in {of}: {problem}"),
             PlanProblem::InnerParam { param } => write!(
                 f,

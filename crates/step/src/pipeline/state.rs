@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) parallel: u32,
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) unwind_one_at_a_time: bool,
+    /// Locks under which all steps act.
+    pub(crate) locks: Vec<Name>,
     /// What was found wrong so far.
     pub(crate) problems: Vec<PlanProblem>,
 }
@@ -50,6 +52,10 @@ pub(crate) struct Detail {
     pub(crate) params: Vec<String>,
     pub(crate) environment: Option<Environment>,
     pub(crate) claims: Vec<Claim>,
+    /// Whether it waits for people.
+    pub(crate) people: bool,
+    /// Whether its author has it wait for people under a lock.
+    pub(crate) while_holding: bool,
     /// The steps of one item.
     pub(crate) inner: Option<Inner>,
 }
@@ -63,8 +69,12 @@ pub(crate) struct Inner {
 
 impl Detail {
     pub(crate) fn of<S: Step>(step: &S) -> Self {
-        let mut detail =
-            Detail { environment: step.environment().cloned(), claims: step.claims(), ..Detail::default() };
+        let mut detail = Detail {
+            environment: step.environment().cloned(),
+            claims: step.claims(),
+            people: step.waits_for_people(),
+            ..Detail::default()
+        };
         S::Output::gates(&mut detail.gates);
         detail
     }
@@ -137,6 +147,7 @@ impl State {
             parallel: PARALLEL,
             deadline_ms: None,
             unwind_one_at_a_time: false,
+            locks: Vec::new(),
             problems: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Placing pipelines within a pipeline: whole, or once for each item of a list.
 
 use super::{
-    Draft, Params, Pipeline, PlanProblem, State, build, encode,
+    Draft, Params, Pipeline, PlanProblem, State, build, encode, locks,
     nest::Guest,
     state::{Detail, Edges, Inner, Param, StepDraft, around, blank},
 };
@@ -165,7 +165,10 @@ impl<Out: Output> Draft<Out> {
             best_effort: false,
             point_of_no_return: false,
         };
+        // The run that the items belong to holds what they act under.
+        let held = locks::all(&each).into_iter().collect();
         let record = StepRecord {
+            locks: held,
             role: Role::ForEach { list, key, each: Box::new(each), parallel: ITEMS },
             reads: edges.0,
             ..blank(id.clone(), kind(), encoded.with, declared)

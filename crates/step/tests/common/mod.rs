@@ -85,6 +85,7 @@ pub(crate) fn entry() -> Entry {
         before: None,
         failure: None,
         providers: Providers::new(),
+        fencing: Default::default(),
     }
 }
 

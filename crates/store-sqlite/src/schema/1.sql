@@ -87,6 +87,7 @@ CREATE INDEX inbox_waiting ON inbox (run_no) WHERE consumed = 0;
 CREATE TABLE locks (
     lock TEXT PRIMARY KEY,
     holder INTEGER, -- run_no
+    since INTEGER, -- when it was granted
     fence INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX locks_held ON locks (holder) WHERE holder IS NOT NULL;
@@ -95,6 +96,8 @@ CREATE TABLE lock_queue (
     id INTEGER PRIMARY KEY,
     lock TEXT NOT NULL,
     run_no INTEGER NOT NULL,
+    asked INTEGER NOT NULL, -- seq of the event with which the run asked
+    since INTEGER NOT NULL,
     UNIQUE (lock, run_no)
 ) STRICT;
 CREATE INDEX lock_queue_of ON lock_queue (run_no);

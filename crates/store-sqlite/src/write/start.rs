@@ -1,6 +1,6 @@
 //! New runs.
 
-use super::{commit, lease, listing};
+use super::{commit, lease, listing, lock};
 use crate::{error::Failure, read, request::Tx};
 use rusqlite::{OptionalExtension, params};
 use towpath_model::{Json, RunNo, Status};
@@ -47,6 +47,7 @@ fn begin(tx: &Tx<'_>, new: &NewRun) -> Result<RunNo, Failure> {
         listing::add_label(tx, run, label, value)?;
     }
     commit::store_blobs(tx, &new.blobs)?;
+    new.locks.iter().try_for_each(|change| lock::change(tx, run, change))?;
     tx.notice();
     Ok(run)
 }

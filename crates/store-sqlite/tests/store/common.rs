@@ -124,6 +124,7 @@ impl Run {
             wake: Wake::Keep,
             owner: Some(worker.clone()),
             blobs: Vec::new(),
+            locks: Vec::new(),
         });
         match started.await? {
             Started::New(no) => Ok(Run { id, no, chain }),

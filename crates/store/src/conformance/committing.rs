@@ -21,7 +21,7 @@ async fn full(
     t.wake = Wake::At(later(fixture, 600));
     t.consumed = store.entries(lease.no, 1).await?.iter().map(|e| e.id).collect();
     t.send = vec![(to.run, entry("sent"))];
-    t.locks = vec![LockChange::Ask(name("production"))];
+    t.locks = vec![LockChange::Ask { lock: name("production"), asked: lease.chain.seq() }];
     t.blobs = vec![Blob { digest: Digest::of(b"\"large\""), text: "\"large\"".into() }];
     t.logs = vec![LogLine { step: step.clone(), attempt: Attempt(1), line: 0, at, text: "text\n".into() }];
     t.progress = vec![Progress { step, percent: 50, message: "half".into(), at }];

@@ -53,6 +53,7 @@ impl Sample {
             wake: Wake::Keep,
             owner: None,
             blobs: Vec::new(),
+            locks: Vec::new(),
         };
         Sample { new, chain }
     }

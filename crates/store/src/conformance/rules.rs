@@ -75,6 +75,8 @@ rules! {
         }
         locking {
             a_free_lock_is_granted_with_the_transition_that_asks_for_it
+            a_run_that_starts_can_ask_for_locks_with_its_first_events
+            locks_show_who_holds_them_and_who_waits_in_the_order_in_which_they_asked
             a_returned_lock_goes_to_the_run_that_asked_first
             a_run_that_settles_holds_no_lock_and_waits_for_none
         }

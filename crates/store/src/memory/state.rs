@@ -72,9 +72,22 @@ pub(super) struct Run {
 
 #[derive(Default)]
 pub(super) struct Lock {
-    pub(super) holder: Option<RunNo>,
-    pub(super) queue: VecDeque<RunNo>,
+    pub(super) holder: Option<(RunNo, Timestamp)>,
+    pub(super) queue: VecDeque<Waiter>,
     pub(super) fence: u64,
+}
+
+/// A run that waits for a lock.
+pub(super) struct Waiter {
+    pub(super) run: RunNo,
+    pub(super) asked: Seq,
+    pub(super) since: Timestamp,
+}
+
+impl Lock {
+    pub(super) fn is_held_by(&self, run: RunNo) -> bool {
+        self.holder.is_some_and(|(holder, _)| holder == run)
+    }
 }
 
 impl Run {

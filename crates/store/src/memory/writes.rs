@@ -1,8 +1,9 @@
 //! Starting runs and appending to them.
 
-use super::state::{Run, State};
+use super::state::{Lock, Run, State, Waiter};
 use crate::{
-    Blob, LockChange, NewRun, Refused, Started, StoreError, StoreErrorKind, Transition, Wake, lock_grant,
+    Blob, LockChange, LockRow, NewRun, Refused, Started, StoreError, StoreErrorKind, Transition, Wake,
+    lock_grant,
 };
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use towpath_model::{Epoch, Listing, Name, RunNo, Seq, Status, Timestamp};
@@ -27,6 +28,7 @@ impl State {
         self.by_id.insert(new.run, no);
         self.by_key.insert(key, no);
         self.store_blobs(new.blobs);
+        let locks = new.locks;
         self.runs.push(Run {
             id: new.run,
             pipeline: new.pipeline,
@@ -50,6 +52,9 @@ impl State {
             logs: Default::default(),
             progress: BTreeMap::new(),
         });
+        for change in locks {
+            self.change_lock(no, change, now);
+        }
         Ok(Started::New(no))
     }
 
@@ -132,23 +137,23 @@ impl State {
         }
     }
 
-    fn change_lock(&mut self, no: RunNo, change: LockChange, now: Timestamp) {
+    fn change_lock(&mut self, run: RunNo, change: LockChange, now: Timestamp) {
         match change {
-            LockChange::Ask(name) => {
+            LockChange::Ask { lock: name, asked } => {
                 let lock = self.locks.entry(name.clone()).or_default();
-                if lock.holder != Some(no) && !lock.queue.contains(&no) {
-                    lock.queue.push_back(no);
+                if !lock.is_held_by(run) && lock.queue.iter().all(|waiter| waiter.run != run) {
+                    lock.queue.push_back(Waiter { run, asked, since: now });
                     self.grant(&name, now);
                 }
             }
-            LockChange::Return(name) => self.return_lock(no, &name, now),
+            LockChange::Return(name) => self.return_lock(run, &name, now),
         }
     }
 
     fn return_lock(&mut self, no: RunNo, name: &Name, now: Timestamp) {
         let Some(lock) = self.locks.get_mut(name) else { return };
-        lock.queue.retain(|run| *run != no);
-        if lock.holder == Some(no) {
+        lock.queue.retain(|waiter| waiter.run != no);
+        if lock.is_held_by(no) {
             lock.holder = None;
             self.grant(name, now);
         }
@@ -158,10 +163,22 @@ impl State {
     fn grant(&mut self, name: &Name, now: Timestamp) {
         let Some(lock) = self.locks.get_mut(name).filter(|l| l.holder.is_none()) else { return };
         let Some(next) = lock.queue.pop_front() else { return };
-        lock.holder = Some(next);
+        lock.holder = Some((next.run, now));
         lock.fence += 1;
-        let grant = lock_grant(name, lock.fence);
-        let run = self.own(next).id;
+        let grant = lock_grant(name, lock.fence, next.asked);
+        let run = self.own(next.run).id;
         self.send(run, grant, now);
+    }
+
+    pub(super) fn lock_rows(&self) -> Vec<LockRow> {
+        let run =
+            |no: RunNo| self.run("read locks", no).expect("a run that was numbered is never removed").id;
+        let row = |(name, lock): (&Name, &Lock)| LockRow {
+            lock: name.clone(),
+            fence: lock.fence,
+            holder: lock.holder.map(|(no, since)| (run(no), since)),
+            queue: lock.queue.iter().map(|waiter| (run(waiter.run), waiter.since)).collect(),
+        };
+        self.locks.iter().filter(|(_, lock)| lock.holder.is_some()).map(row).collect()
     }
 }

@@ -8,15 +8,24 @@ use crate::{
 };
 use towpath_model::{InDoubt, Operand, Section, StepRecord};
 
+/// Whether it changes production, or by its name deploys and says nothing of where to.
+fn goes_into_production(step: &StepRecord) -> bool {
+    let (all, production) = (nature::environments(step), production(step));
+    let elsewhere = !all.is_empty() && production.is_empty();
+    nature::has_effect(step)
+        && !nature::is_gate(step)
+        && !elsewhere
+        && (!production.is_empty() || nature::deploys(step))
+}
+
+pub(super) fn unlocked_production(scope: &Scope<'_>) -> Vec<At> {
+    let is_meant = |step: &StepRecord| goes_into_production(step) && step.locks.is_empty();
+    let found = scope.those(is_meant).into_iter();
+    found.map(|(_, step)| at(step, "another run may change the same at the same time")).collect()
+}
+
 pub(super) fn ungated_production(scope: &Scope<'_>) -> Vec<At> {
-    let is_meant = |step: &StepRecord| {
-        let (all, production) = (nature::environments(step), production(step));
-        let elsewhere = !all.is_empty() && production.is_empty();
-        nature::has_effect(step)
-            && !nature::is_gate(step)
-            && !elsewhere
-            && (!production.is_empty() || nature::deploys(step))
-    };
+    let is_meant = goes_into_production;
     let ungated = scope.those(is_meant).into_iter().filter(|(i, _)| !scope.is_behind(*i, &nature::is_gate));
     ungated
         .map(|(_, step)| match production(step).first() {

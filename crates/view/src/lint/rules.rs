@@ -118,6 +118,10 @@ rules! {
         "two steps deploy into one environment at once",
         "which of them comes last is chance, and neither can tell whose failure it sees",
         "put one after the other";
+    "unlocked-production" Warning graph::unlocked_production:
+        "a step deploys into production, or by its name deploys, promotes or shifts traffic, and holds no lock",
+        "two runs at once put two releases there, and each undoes what the other did",
+        "place it in the scope of a lock: `p.holding(…)`";
     "unused-parameter" Warning text::unused_parameter:
         "a parameter is declared and read by nothing",
         "whoever starts a run gives a value and believes that it counts",

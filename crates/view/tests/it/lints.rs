@@ -80,6 +80,16 @@ fn ungated_production_is_found() {
 }
 
 #[test]
+fn unlocked_production_is_found() {
+    let deploy = || step("deploy", "demo.apply/v1");
+    finds("unlocked-production", Some("deploy"), &one(deploy()));
+    finds("unlocked-production", Some("x"), &one(with(step("x", "demo.x/v1"), IN_PRODUCTION)));
+    let locked = edit(deploy(), |s| s.locks = vec![Name::new("shop").unwrap()]);
+    finds_not("unlocked-production", &one(edit(locked, |s| s.with = json(IN_PRODUCTION))));
+    finds_not("unlocked-production", &one(with(deploy(), r#"{"environment":{"value":"staging"}}"#)));
+}
+
+#[test]
 fn plain_secrets_are_found_and_not_shown() {
     let planted = "hunter2-hunter2";
     for fields in [
