@@ -352,7 +352,7 @@ impl Driven {
     }
 
     pub(crate) async fn quarantine(&mut self, reason: &str) {
-        self.store.quarantine(self.no, self.epoch, self.chain.seq(), reason).await.unwrap();
+        self.store.quarantine(self.no, self.epoch, self.chain.seq(), reason, None).await.unwrap();
         self.owned = false;
     }
 

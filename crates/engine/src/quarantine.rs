@@ -83,7 +83,8 @@ async fn try_set_aside(
             Status::Settled
         }
         None => {
-            shared.store.quarantine(claimed.no, claimed.epoch, seq, why).await?;
+            let seen = entries.iter().map(|entry| entry.id).max();
+            shared.store.quarantine(claimed.no, claimed.epoch, seq, why, seen).await?;
             Status::Quarantined
         }
     };

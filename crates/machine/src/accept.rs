@@ -160,7 +160,7 @@ impl RunState {
         }
         match failure.kind {
             FailureKind::NeedsOperator => self.rest_or_fail(ix),
-            FailureKind::Rejected | FailureKind::Permanent => self.fail_or_rest(ix),
+            FailureKind::Rejected | FailureKind::Permanent | FailureKind::Cancelled => self.fail_or_rest(ix),
             FailureKind::Transient | FailureKind::Unknown => match self.next_try(ix, tries, retry_after, now)
             {
                 Some(at) => Then::Retry { at },

@@ -44,7 +44,8 @@ impl RunState {
             (self.live.actions, actions) = (kept, given);
         }
         let (starts, orders) = (std::mem::take(&mut self.live.starts), std::mem::take(&mut self.live.orders));
-        Decision { events, actions, starts, orders }
+        let more = self.starts_more_items(starts.len());
+        Decision { events, actions, starts, orders, more }
     }
 
     /// The earliest time at which [`decide`](Self::decide) has something to do, if a time is what it waits for.

@@ -184,4 +184,6 @@ pub struct Decision {
     pub starts: Vec<ItemStart>,
     /// Entries for runs that are items, sent by the same transition. They reach runs that have settled, too.
     pub orders: Vec<Ordered>,
+    /// Whether there is more to decide at once, in a transition of its own.
+    pub more: bool,
 }

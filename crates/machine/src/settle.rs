@@ -15,7 +15,7 @@ impl RunState {
             Some(Leaving::For { why, unwind }) => {
                 let why = why.clone();
                 match why {
-                    Why::Cancelled { .. } => Outcome::Cancelled { why },
+                    Why::Cancelled { .. } | Why::StepCancelled { .. } => Outcome::Cancelled { why },
                     Why::StepFailed { .. } if self.something_undone => Outcome::Compensated { why },
                     Why::WithParent if self.something_undone && *unwind => Outcome::Compensated { why },
                     Why::WithParent => Outcome::Cancelled { why },

@@ -106,9 +106,13 @@ impl RunState {
         let step = plan.step(ix);
         self.set_state(ix, StepState::Failed { failure: failure.clone() });
         if step.section == Section::Main && !step.best_effort && self.phase == Phase::Forward {
-            self.leave(Leaving::For {
-                why: Why::StepFailed { step: step.id.clone(), failure },
-                unwind: true,
+            let id = step.id.clone();
+            self.leave(match failure.kind {
+                // Nothing was wrong, so that nothing is undone.
+                FailureKind::Cancelled => {
+                    Leaving::For { why: Why::StepCancelled { step: id, failure }, unwind: false }
+                }
+                _ => Leaving::For { why: Why::StepFailed { step: id, failure }, unwind: true },
             });
         }
     }

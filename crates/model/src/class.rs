@@ -17,6 +17,8 @@ pub enum FailureKind {
     Unknown,
     /// Somebody has to decide: rest and say so.
     NeedsOperator,
+    /// The run is to end here, though nothing was wrong: it is cancelled, and what it did stays.
+    Cancelled,
 }
 
 impl fmt::Display for FailureKind {
@@ -27,6 +29,7 @@ impl fmt::Display for FailureKind {
             FailureKind::Permanent => "permanent",
             FailureKind::Unknown => "unknown",
             FailureKind::NeedsOperator => "needs operator",
+            FailureKind::Cancelled => "cancelled",
         })
     }
 }

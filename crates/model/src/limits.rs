@@ -22,6 +22,8 @@ pub const EVENTS_PER_ITEM: u64 = 2;
 pub const ITEMS_PER_FOR_EACH: usize = 100_000;
 /// Items of one `for_each` that run at once.
 pub const ITEMS_AT_ONCE: u32 = 1_000;
+/// Items that begin with one transition; the next ones begin with the next, at once.
+pub const ITEMS_PER_TRANSITION: usize = 64;
 /// Bytes of an item's output above which its report refers to a blob instead of holding it: 1 KiB.
 pub const REPORTED_BYTES: usize = 1 << 10;
 /// Named waits of one step.

@@ -22,6 +22,13 @@ pub enum Why {
         /// In their words.
         reason: String,
     },
+    /// A step ended it, though nothing was wrong.
+    StepCancelled {
+        /// The step.
+        step: StepId,
+        /// What it said.
+        failure: Failure,
+    },
     /// The run's own time limit passed.
     Deadline,
     /// The run that it is an item of leaves its way, and has it come along.
@@ -34,6 +41,7 @@ impl fmt::Display for Why {
             Why::StepFailed { step, failure } => write!(f, "step {step} failed: {failure}"),
             Why::Cancelled { by, reason } if reason.is_empty() => write!(f, "cancelled by {by}"),
             Why::Cancelled { by, reason } => write!(f, "cancelled by {by}: {reason}"),
+            Why::StepCancelled { step, failure } => write!(f, "step {step} ended it: {failure}"),
             Why::Deadline => f.write_str("the run's deadline passed"),
             Why::WithParent => f.write_str("the run that it is an item of left its way"),
         }

@@ -15,6 +15,12 @@ pub trait ErasedStep: Send + Sync {
     /// The providers that it asks for.
     fn needs_erased(&self) -> Vec<Need>;
 
+    /// Whether a value has the shape of its output.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn takes_output(&self, output: &Json) -> Result<(), String>;
+
     /// What it will give if all goes well, as far as that is known.
     ///
     /// # Errors
@@ -138,6 +144,12 @@ impl<T> Undo<T> {
 impl<S: Step> ErasedStep for S {
     fn needs_erased(&self) -> Vec<Need> {
         self.needs_here()
+    }
+
+    fn takes_output(&self, output: &Json) -> Result<(), String> {
+        let text = output.read::<S::Output>().err().map(|e| e.to_string());
+        // Where in a value that fits into one line says nothing.
+        text.map_or(Ok(()), |text| Err(text.split(" at line 1 column").next().unwrap_or(&text).to_owned()))
     }
 
     fn foresee_erased(&self, cx: &StepContext) -> Result<Option<Json>, StepError> {

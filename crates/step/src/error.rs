@@ -69,6 +69,14 @@ impl StepError {
         StepError::new(FailureKind::NeedsOperator, message)
     }
 
+    /// The run is to end here, though nothing was wrong: it settles as cancelled, without undoing what it did. For an answer
+    /// that did not come, or a release that somebody else has overtaken.
+    ///
+    /// Past the point of no return the step rests for an operator instead.
+    pub fn cancelled(message: impl Into<Cow<'static, str>>) -> Self {
+        StepError::new(FailureKind::Cancelled, message)
+    }
+
     /// Somebody else has changed what the step owns: it was left alone, and the run rests until somebody decides. `seen`
     /// is what is there, and who put it there, as far as can be seen; one that cannot be JSON is told as null.
     ///

@@ -66,8 +66,10 @@ pub struct Approval<T> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expired {
-    /// The run rests, and an operator decides: nothing is undone by the passing of time alone. Tried again, it asks anew.
+    /// The run ends as cancelled, and nothing that it did is undone: nothing was wrong with it.
     #[default]
+    Cancel,
+    /// The run rests, and an operator decides. Tried again, it asks anew.
     Ask,
     /// A no: the run unwinds.
     Reject,
@@ -170,8 +172,8 @@ impl<T: Output> Approval<T> {
         self
     }
 
-    /// How long there is to decide, from when the step asks. Then it rests for an operator, or what
-    /// [`expired`](Self::expired) says.
+    /// How long there is to decide, from when the step asks. Then the run ends as cancelled, without undoing what it did, or
+    /// what [`expired`](Self::expired) says.
     #[must_use]
     pub fn expires(mut self, time: impl IntoInput<Duration>) -> Self {
         self.expires = Some(time.into_input());
@@ -292,6 +294,7 @@ impl<T: Output> Approval<T> {
         );
         match self.expired {
             Expired::Approve => Ok(()),
+            Expired::Cancel => Err(StepError::cancelled(said)),
             Expired::Reject => Err(StepError::rejected(said)),
             Expired::Ask => Err(rest(cx, heard, said).await),
         }

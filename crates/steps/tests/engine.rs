@@ -133,7 +133,12 @@ mod people {
         let hour = Duration::from_secs(3_600);
         let p = Pipeline::new("gated");
         let done = p.step("done", Wait::time(Duration::from_millis(1)));
-        let ok = p.step("ok", Approval::of_value("v2".to_owned()).expires(hour)).after(&done);
+        let ok = p
+            .step(
+                "ok",
+                Approval::of_value("v2".to_owned()).expires(hour).expired(towpath_steps::Expired::Ask),
+            )
+            .after(&done);
         let run = start(&engine, p.output(&ok).build().unwrap()).await;
         for _ in 0..2 {
             let since = tokio::time::Instant::now();

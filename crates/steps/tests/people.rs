@@ -157,7 +157,8 @@ async fn time_that_is_over_becomes_what_was_said() {
         expired.map_or(approval.clone(), |expired| approval.expired(expired))
     };
     for (expired, kind) in [
-        (None, Some(FailureKind::NeedsOperator)),
+        (None, Some(FailureKind::Cancelled)),
+        (Some(Expired::Ask), Some(FailureKind::NeedsOperator)),
         (Some(Expired::Reject), Some(FailureKind::Rejected)),
         (Some(Expired::Approve), None),
     ] {

@@ -25,8 +25,8 @@ use std::{
     time::Duration,
 };
 use towpath_model::{
-    Digest, Entry, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, StepId, StoredEvent, Timestamp,
-    WorkerId,
+    Digest, Entry, EntryId, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, StepId, StoredEvent,
+    Timestamp, WorkerId,
 };
 use towpath_store::{
     Changed, Changes, Claim, Claimed, Filter, Head, LockRow, LogLine, NewRun, Page, Progress, Projector, Put,
@@ -209,9 +209,16 @@ impl Store for SqliteStore {
         read::list(&self.readers, filter, page)
     }
 
-    async fn quarantine(&self, run: RunNo, epoch: Epoch, seq: Seq, reason: &str) -> Result<(), StoreError> {
+    async fn quarantine(
+        &self,
+        run: RunNo,
+        epoch: Epoch,
+        seq: Seq,
+        reason: &str,
+        seen: Option<EntryId>,
+    ) -> Result<(), StoreError> {
         let reason = reason.to_owned();
-        let quarantine = move |tx: &Tx<'_>| write::quarantine(tx, run, epoch, seq, &reason);
+        let quarantine = move |tx: &Tx<'_>| write::quarantine(tx, run, epoch, seq, &reason, seen);
         self.writer.write("quarantine a run", quarantine).await
     }
 

@@ -23,8 +23,8 @@ use std::{
     time::Duration,
 };
 use towpath_model::{
-    Digest, Entry, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, StepId, StoredEvent, Timestamp,
-    WorkerId,
+    Digest, Entry, EntryId, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, StepId, StoredEvent,
+    Timestamp, WorkerId,
 };
 
 /// A store in memory, for tests and for trying things: it is gone with the process.
@@ -192,8 +192,15 @@ impl Store for MemoryStore {
         Ok(self.state().list(filter, page))
     }
 
-    async fn quarantine(&self, run: RunNo, epoch: Epoch, seq: Seq, reason: &str) -> Result<(), StoreError> {
-        self.write(|state, now| state.quarantine(run, epoch, seq, reason, now), |()| true)
+    async fn quarantine(
+        &self,
+        run: RunNo,
+        epoch: Epoch,
+        seq: Seq,
+        reason: &str,
+        seen: Option<EntryId>,
+    ) -> Result<(), StoreError> {
+        self.write(|state, now| state.quarantine(run, epoch, seq, reason, seen, now), |()| true)
     }
 
     fn changed(&self) -> Changed<'_> {

@@ -4,8 +4,8 @@ use crate::{Claim, Claimed, LogLine, NewRun, Progress, Refused, StoreError, Tran
 use async_trait::async_trait;
 use std::{fmt, pin::Pin, time::Duration};
 use towpath_model::{
-    Digest, Entry, Epoch, Listing, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, Status, StepId,
-    StoredEvent, Timestamp, WorkerId,
+    Digest, Entry, EntryId, Epoch, Listing, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, Status,
+    StepId, StoredEvent, Timestamp, WorkerId,
 };
 
 /// Where journals live.
@@ -165,12 +165,23 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Sets a run's row to quarantined with a reason, by the holder of its lease, and gives the lease back. No event.
     ///
-    /// Its wake is taken away; what is in its inbox by then waits for the next entry.
+    /// Its wake is taken away. What was put into its inbox up to `seen`, the last entry that its driver has read, waits for
+    /// the next entry; what was put there since has it claimed again. What other runs send to it, or the store, waits: a run
+    /// that kills its workers is not to be lifted by a report of an item.
     ///
     /// # Contract
     /// - a quarantined run shows its reason and is not claimed until it gets an entry
+    /// - an entry that was put before a run was quarantined and not seen has it claimed again
+    /// - what other runs send to a quarantined run waits for an entry that is put
     /// - only the holder of the lease can quarantine a run
-    async fn quarantine(&self, run: RunNo, epoch: Epoch, seq: Seq, reason: &str) -> Result<(), StoreError>;
+    async fn quarantine(
+        &self,
+        run: RunNo,
+        epoch: Epoch,
+        seq: Seq,
+        reason: &str,
+        seen: Option<EntryId>,
+    ) -> Result<(), StoreError>;
 
     /// Returns when somebody may have written something that this handle has not seen: an entry, a run, a release.
     ///

@@ -11,8 +11,8 @@ use std::{
 };
 use tokio::time::Instant;
 use towpath_model::{
-    Digest, Entry, Epoch, Header, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, StepId, StoredEvent,
-    Timestamp, WorkerId,
+    Digest, Entry, EntryId, Epoch, Header, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, StepId,
+    StoredEvent, Timestamp, WorkerId,
 };
 use towpath_store::{
     Changed, Claim, Claimed, Filter, Head, LockRow, LogLine, NewRun, Page, Progress, Projector, Put, Refused,
@@ -321,8 +321,15 @@ impl Store for FaultStore {
         self.inner.list(filter, page).await
     }
 
-    async fn quarantine(&self, run: RunNo, epoch: Epoch, seq: Seq, reason: &str) -> Result<(), StoreError> {
-        self.between(Call::Quarantine(run), self.inner.quarantine(run, epoch, seq, reason)).await
+    async fn quarantine(
+        &self,
+        run: RunNo,
+        epoch: Epoch,
+        seq: Seq,
+        reason: &str,
+        seen: Option<EntryId>,
+    ) -> Result<(), StoreError> {
+        self.between(Call::Quarantine(run), self.inner.quarantine(run, epoch, seq, reason, seen)).await
     }
 
     fn changed(&self) -> Changed<'_> {

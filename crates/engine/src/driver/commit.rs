@@ -206,7 +206,7 @@ impl Driver {
     async fn set_aside(&self, error: &StoreError) -> Result<(), Gone> {
         let reason = format!("its next transition cannot be written: {error}");
         let (no, epoch, seq) = (self.slot.no, self.epoch, self.chain.seq());
-        if let Err(error) = self.shared.store.quarantine(no, epoch, seq, &reason).await {
+        if let Err(error) = self.shared.store.quarantine(no, epoch, seq, &reason, None).await {
             tracing::error!(run = %self.slot.run, error = %error, "the run can neither be driven nor set aside");
         }
         Err(Gone)

@@ -44,6 +44,8 @@ pub(crate) struct Driver {
     pub(super) last_entry: EntryNo,
     /// When a time makes the state move, as of the last decision.
     pub(super) wake: Option<Timestamp>,
+    /// Whether the machine has more to decide at once.
+    pub(super) more: bool,
     /// Whether the inbox is to be read.
     pub(super) inbox: bool,
     pub(super) inbox_read: Instant,
@@ -132,6 +134,7 @@ impl Driver {
             ended: VecDeque::new(),
             owed: Vec::new(),
             last_entry: 0,
+            more: false,
             inbox,
             inbox_read: Instant::now(),
             look_at: None,
@@ -190,12 +193,13 @@ impl Driver {
         draft.actions.extend(decision.actions);
         draft.starts.extend(decision.starts);
         draft.orders.extend(decision.orders);
+        self.more = decision.more;
         self.wake = self.state.wake();
     }
 
     /// Whether there is something to be done at once.
     fn has_more(&self) -> bool {
-        !self.ended.is_empty() || !self.owed.is_empty() || self.inbox
+        !self.ended.is_empty() || !self.owed.is_empty() || self.inbox || self.more
     }
 
     /// Lets others have a turn: other runs, so that their transitions are ready for the same commit, or whatever else

@@ -15,7 +15,7 @@ use crate::{
 use tokio::time::Instant;
 use towpath_machine::{BodyEnd, Input, Ix, RunState, StepState};
 use towpath_model::{
-    Ended, Entry, Event, Failure, FailureKind, Message, Name, Payload, Status, Verb, VerbAnswered,
+    Ended, Entry, Event, Failure, FailureKind, Message, Name, Payload, ResolveAs, Status, Verb, VerbAnswered,
 };
 use towpath_step::{
     StepError,
@@ -188,11 +188,12 @@ impl Driver {
             return Ok(());
         }
         draft.consumed.extend(taken.iter().map(|e| e.id));
-        let retries = self.retries_of_quarantined(&mut taken).await;
+        let mut answers = self.retries_of_quarantined(&mut taken).await;
+        answers.extend(self.misfits(&mut taken));
         // What runs above and below have to say came first, and is not changed by a retry.
         let events = self.state.merge(taken, draft.now);
         draft.push_caused(events);
-        self.answer_retries(retries, draft);
+        self.answer(answers, draft);
         Ok(())
     }
 
@@ -222,7 +223,42 @@ impl Driver {
         answers
     }
 
-    fn answer_retries(&mut self, answers: Vec<VerbAnswered>, draft: &mut Draft) {
+    /// Takes out the verbs that give a step an output which has not the shape of its kind's, as far as this engine knows the
+    /// kind: nobody who reads it could.
+    fn misfits(&self, entries: &mut Vec<Entry>) -> Vec<VerbAnswered> {
+        let mut answers = Vec::new();
+        entries.retain(|entry| {
+            let Some((verb, reason)) = output_of(entry) else { return true };
+            let Some(why) = self.misfit(&verb) else { return true };
+            let (id, by, refused) = (entry.dedupe_id.clone(), entry.actor.clone(), Some(why));
+            answers.push(VerbAnswered { id, verb, by, reason, refused });
+            false
+        });
+        answers
+    }
+
+    fn misfit(&self, verb: &Verb) -> Option<String> {
+        let (step, output) = match verb {
+            Verb::Skip { step, output: Some(output) } => (step, output),
+            Verb::Resolve { step, to: ResolveAs::Done(output) } => (step, output),
+            _ => return None,
+        };
+        let resting: Vec<Ix> = self.state.resting().collect();
+        let ix = match (step, &resting[..]) {
+            (Some(step), _) => self.plan.plan.find(step)?,
+            (None, [only]) => *only,
+            (None, _) => return None,
+        };
+        // What is said of an undoing is no output.
+        if self.state.node(ix).undo_state().is_resting() {
+            return None;
+        }
+        let why = self.plan.known(ix).body()?.takes_output(output).err()?;
+        let step = self.plan.plan.step(ix);
+        Some(format!("it is no output of {}, a {}: {why}", step.id, step.kind))
+    }
+
+    fn answer(&mut self, answers: Vec<VerbAnswered>, draft: &mut Draft) {
         for answer in answers {
             let event = Event::from(answer);
             let folded = self.state.apply(self.state.seq().next(), draft.now, &event);
@@ -262,6 +298,17 @@ fn retry_of(entry: &Entry) -> Option<(Verb, String)> {
     }
 }
 
+/// A verb that gives a step an output, and its reason.
+fn output_of(entry: &Entry) -> Option<(Verb, String)> {
+    match entry.message.read::<Message>() {
+        Ok(Message::Verb {
+            verb: verb @ (Verb::Skip { output: Some(_), .. } | Verb::Resolve { to: ResolveAs::Done(_), .. }),
+            reason,
+        }) => Some((verb, reason)),
+        _ => None,
+    }
+}
+
 /// The machine's refusal, as a body is told.
 fn error_of(failure: Failure) -> StepError {
     match failure.kind {
@@ -270,5 +317,6 @@ fn error_of(failure: Failure) -> StepError {
         FailureKind::Permanent => StepError::permanent(failure.to_string()),
         FailureKind::Unknown => StepError::unknown(failure.to_string()),
         FailureKind::NeedsOperator => StepError::needs_operator(failure.to_string()),
+        FailureKind::Cancelled => StepError::cancelled(failure.to_string()),
     }
 }

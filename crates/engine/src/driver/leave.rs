@@ -54,6 +54,9 @@ impl Driver {
         if self.draining {
             return Some(self.given_back(draft));
         }
+        if self.more {
+            return None;
+        }
         if draft.asks_for_locks() {
             // They may be free, and the run goes on at once.
             return None;

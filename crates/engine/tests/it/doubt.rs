@@ -361,3 +361,33 @@ async fn a_worker_that_was_taken_over_cannot_write() {
     assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("in time".into()));
     assert_eq!(engine.health().await.runs_in_memory, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operators_output_has_the_shape_of_the_kinds_output() {
+    let scene = Scene::new();
+    scene
+        .world
+        .run("a", |_, _| Box::pin(async { Err(towpath_step::StepError::needs_operator("who knows")) }));
+    let p = towpath_step::Pipeline::new("reads");
+    let a = p.step("a", Idem::new("a"));
+    let b = p.step("b", Look::new("b").reading(&a));
+    let plan = p.output(&b).build().unwrap().plan().unwrap();
+    let engine = scene.engine().await;
+    let run = engine.run(plan, "k").await.unwrap();
+    let stands = async |status| {
+        until("it stands so", async || scene.status(run.id()).await == status).await;
+    };
+    stands(towpath_model::Status::Stuck).await;
+    for step in [None, Some(towpath_model::StepId::new("a").unwrap())] {
+        let wrong = towpath_model::Verb::Skip { step, output: Some(json("{\"no\":1}")) };
+        let why = run.verb(wrong, "by hand").await.unwrap_err().to_string();
+        assert!(
+            why.contains("it is no output of a, a test.idem/v1: invalid type: map, expected a string"),
+            "{why}"
+        );
+    }
+    let right = towpath_model::Verb::Skip { step: None, output: Some(json("\"by hand\"")) };
+    run.verb(right, "by hand").await.unwrap();
+    stands(towpath_model::Status::Settled).await;
+    engine.shutdown().await.unwrap();
+}

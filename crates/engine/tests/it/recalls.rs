@@ -171,7 +171,7 @@ async fn quarantine(scene: &Scene, run: RunId) {
     scene.memory.register(&worker, secs(10)).await.unwrap();
     let claim = Claim { worker: worker.clone(), limit: 1, only: Some(run) };
     let claimed = scene.memory.claim(claim).await.unwrap().remove(0);
-    scene.memory.quarantine(claimed.no, claimed.epoch, Seq(0), "a test").await.unwrap();
+    scene.memory.quarantine(claimed.no, claimed.epoch, Seq(0), "a test", None).await.unwrap();
     scene.memory.retire(&worker).await.unwrap();
 }
 

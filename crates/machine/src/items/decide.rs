@@ -4,13 +4,13 @@ use super::Items;
 use crate::{Ix, Phase, RunState, StepState, UndoState, work::work};
 use towpath_model::{
     CompensationDone, CompensationFailed, DoneBy, Event, Failure, FailureKind, StepFailed, SubRunsStarted,
-    SubRunsUnwinding, Then, Timestamp,
+    SubRunsUnwinding, Then, Timestamp, limits,
 };
 
 impl RunState {
-    /// Begins items, as far as there is place.
+    /// Begins items, as far as there is place: in the run, and in the transition.
     pub(crate) fn start_items(&mut self, events: &mut Vec<Event>, now: Timestamp) {
-        while self.phase == Phase::Forward && !self.starts_nothing() {
+        while self.may_start_items() && self.live.starts.len() < limits::ITEMS_PER_TRANSITION {
             work(1);
             let Some(ix) = self.sets.items_begin.first().copied() else { return };
             if self.ask_for(events, now, ix) {
@@ -21,10 +21,20 @@ impl RunState {
             };
             let Some(first) = items.pending() else { return };
             let room = (for_each.parallel as usize).saturating_sub(items.open.len()) as u64;
-            let count = items.stretch(first).min(room);
+            let fit = (limits::ITEMS_PER_TRANSITION - self.live.starts.len()) as u64;
+            let count = items.stretch(first).min(room).min(fit);
             let step = self.plan.step(ix).id.clone();
             self.record(events, now, SubRunsStarted { step, first, count }.into());
         }
+    }
+
+    fn may_start_items(&self) -> bool {
+        self.phase == Phase::Forward && !self.starts_nothing()
+    }
+
+    /// Whether further items begin in a transition of their own, after one that began so many.
+    pub(crate) fn starts_more_items(&self, begun: usize) -> bool {
+        begun >= limits::ITEMS_PER_TRANSITION && self.may_start_items() && !self.sets.items_begin.is_empty()
     }
 
     /// Asks items to undo what they did, the last of the list first, and ends undoing the step when all have.

@@ -67,7 +67,12 @@ impl RunState {
         let ix = self.plan.find(&e.step)?;
         let succeeded = matches!(e.outcome, Outcome::Succeeded { .. });
         let because = (!succeeded).then(|| {
-            let failure = Failure::new(FailureKind::Permanent, format!("item {} did not succeed", e.item));
+            // What ends an item though nothing was wrong ends the run that it belongs to in the same way.
+            let kind = match e.outcome {
+                Outcome::Cancelled { why: Why::StepCancelled { .. } } => FailureKind::Cancelled,
+                _ => FailureKind::Permanent,
+            };
+            let failure = Failure::new(kind, format!("item {} did not succeed", e.item));
             failure.caused_by(e.outcome.to_string())
         });
         self.items_failed(ix, because)

@@ -200,7 +200,15 @@ impl Sim {
     }
 
     pub(crate) fn decide_only(&mut self) -> Vec<Action> {
-        let decision = self.state.decide(self.now);
+        let mut decision = self.state.decide(self.now);
+        while decision.more {
+            let next = self.state.decide(self.now);
+            decision.events.extend(next.events);
+            decision.actions.extend(next.actions);
+            decision.starts.extend(next.starts);
+            decision.orders.extend(next.orders);
+            decision.more = next.more;
+        }
         self.note(decision.events);
         self.giving.extend(decision.starts.into_iter().map(Given::Start));
         let order = |o: Ordered| Given::Send(o.run, Message::Parent { order: o.order, fencing: o.fencing });

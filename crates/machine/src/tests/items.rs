@@ -352,3 +352,38 @@ fn an_item_reports_how_it_ended() {
     assert_eq!(to, sim.state.below().unwrap().run);
     let Message::SubRunSettled { index: 3, undoable: true, .. } = message else { panic!("{message:?}") };
 }
+
+#[test]
+fn an_item_that_ends_though_nothing_was_wrong_ends_its_parent_in_the_same_way() {
+    let mut sim =
+        run_of([step("a").undoable(), for_each(step("deploy"), record([step("ask")]), 2).after("a")]);
+    sim.done("a").lists("deploy", 2);
+    sim.gave();
+    let failure = crate::sim::driver::failure(FailureKind::Cancelled);
+    let why = Why::StepCancelled { step: plans::id("ask"), failure };
+    sim.item_settles("deploy", 0, Outcome::Cancelled { why });
+    assert_eq!(sim.gave().0, ["cancel"], "the other is not undone either");
+    sim.item_settles("deploy", 1, Outcome::Cancelled { why: Why::WithParent });
+    assert!(matches!(sim.outcome(), Outcome::Cancelled { why: Why::StepCancelled { .. } }));
+}
+
+#[test]
+fn limit_of_items_per_transition_holds_at_the_limit_and_one_above() {
+    for (count, decisions) in [(64, vec![64]), (65, vec![64, 1]), (150, vec![64, 64, 22])] {
+        let mut sim = run_of([deploy(1_000)]);
+        sim.bodies.clear();
+        let listed =
+            crate::Input::Listed { step: plans::id("deploy"), result: Ok(crate::sim::driver::listed(count)) };
+        sim.state.take(listed, sim.now).unwrap();
+        let mut begun = Vec::new();
+        loop {
+            let decision = sim.state.decide(sim.now);
+            begun.push(decision.starts.len());
+            if !decision.more {
+                break;
+            }
+        }
+        assert_eq!(begun, decisions);
+        assert!(sim.state.decide(sim.now).starts.is_empty());
+    }
+}

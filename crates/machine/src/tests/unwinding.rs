@@ -442,3 +442,29 @@ pub(super) fn a_run_that_nobody_could_fold_was_given_up_where_it_stood() {
         crate::sim::checks::sets_are_those_of_the_states(&sim.state);
     }
 }
+
+#[test]
+fn a_step_that_ends_the_run_though_nothing_was_wrong_undoes_nothing() {
+    let last = [step("f").section(Section::OnFailure), step("end").section(Section::Finally)];
+    let steps = [step("a").undoable(), step("b").after("a"), step("c").undoable().after("a")];
+    let mut sim = run_of(steps.into_iter().chain(last));
+    sim.done("a").fails("b", towpath_model::FailureKind::Cancelled).done("c");
+    assert_eq!(sim.kind("f"), crate::StepStateKind::Pending, "nothing has failed");
+    sim.done("end");
+    let Outcome::Cancelled { why: why @ Why::StepCancelled { .. } } = sim.outcome() else {
+        panic!("{:?}", sim.outcome())
+    };
+    assert_eq!(why.to_string(), "step b ended it: a cancelled failure");
+    assert_eq!(sim.aftermath(), "kept [] left [StepId(a), StepId(c)] in doubt [] failed []");
+    assert!(!sim.kinds().contains(&"unwind-started"));
+}
+
+#[test]
+fn a_step_cannot_end_the_run_past_its_point_of_no_return_nor_as_a_best_effort() {
+    let mut sim = run_of([step("a").no_return(), step("b").after("a")]);
+    sim.done("a").fails("b", towpath_model::FailureKind::Cancelled);
+    assert!(sim.state.is_stuck());
+    let mut sim = run_of([step("a"), step("b").best_effort()]);
+    sim.fails("b", towpath_model::FailureKind::Cancelled).done("a");
+    assert!(matches!(sim.outcome(), Outcome::Succeeded { .. }));
+}

@@ -80,6 +80,7 @@ CREATE TABLE inbox (
     received_at INTEGER NOT NULL,
     consumed INTEGER NOT NULL DEFAULT 0,
     recalls INTEGER NOT NULL DEFAULT 0, -- 1: its run is to read it though it is over
+    sent INTEGER NOT NULL DEFAULT 0, -- 1: by another run or the store, which lifts no quarantine
     UNIQUE (run_no, dedupe_id)
 ) STRICT;
 CREATE INDEX inbox_waiting ON inbox (run_no) WHERE consumed = 0;

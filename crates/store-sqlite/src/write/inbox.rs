@@ -19,7 +19,7 @@ pub(crate) fn put_entry(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<Put
     if to.waiting >= limits::INBOX_ENTRIES as i64 {
         return Ok(Put::Full);
     }
-    take(tx, to.run, entry, false)?;
+    take(tx, to.run, entry, By::Somebody)?;
     tx.notice();
     Ok(Put::Accepted)
 }
@@ -28,7 +28,9 @@ pub(crate) fn put_entry(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<Put
 /// read it.
 pub(super) fn send(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<(), Failure> {
     match inbox(tx, run)? {
-        Some(to) if !to.is_over && !is_seen(tx, to.run, entry)? => Ok(take(tx, to.run, entry, false)?),
+        Some(to) if !to.is_over && !is_seen(tx, to.run, entry)? => {
+            Ok(take(tx, to.run, entry, By::Run { wakes: !to.is_quarantined })?)
+        }
         _ => Ok(()),
     }
 }
@@ -36,14 +38,26 @@ pub(super) fn send(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<(), Fail
 /// An entry for a run that may be over, or about to be: then it can be claimed once more.
 pub(super) fn recall(tx: &Tx<'_>, run: RunId, entry: &NewEntry) -> Result<(), Failure> {
     match inbox(tx, run)? {
-        Some(to) if !is_seen(tx, to.run, entry)? => Ok(take(tx, to.run, entry, true)?),
+        Some(to) if !is_seen(tx, to.run, entry)? => Ok(take(tx, to.run, entry, By::Recall)?),
         _ => Ok(()),
     }
+}
+
+/// Whose entry it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Somebody from outside.
+    Somebody,
+    /// Another run or the store.
+    Run { wakes: bool },
+    /// The run that it is an item of; it is read though the run is over.
+    Recall,
 }
 
 struct Inbox {
     run: RunNo,
     is_over: bool,
+    is_quarantined: bool,
     waiting: i64,
 }
 
@@ -51,8 +65,13 @@ fn inbox(tx: &Tx<'_>, run: RunId) -> rusqlite::Result<Option<Inbox>> {
     const FIND: &str = "SELECT run_no, status, waiting FROM runs JOIN listings USING (run_no) JOIN driving USING (run_no) \
          WHERE run_id = ?1";
     let found = |row: &rusqlite::Row<'_>| {
-        let is_over = row.get::<_, i64>(1)? == Status::Settled.code();
-        Ok(Inbox { run: RunNo(row.get(0)?), is_over, waiting: row.get(2)? })
+        let status: i64 = row.get(1)?;
+        Ok(Inbox {
+            run: RunNo(row.get(0)?),
+            is_over: status == Status::Settled.code(),
+            is_quarantined: status == Status::Quarantined.code(),
+            waiting: row.get(2)?,
+        })
     };
     tx.connection.prepare_cached(FIND)?.query_row([run.as_bytes()], found).optional()
 }
@@ -63,18 +82,30 @@ fn is_seen(tx: &Tx<'_>, run: RunNo, entry: &NewEntry) -> rusqlite::Result<bool> 
     seen.exists(params![run.0, entry.dedupe_id.as_str()])
 }
 
-fn take(tx: &Tx<'_>, run: RunNo, entry: &NewEntry, recalls: bool) -> rusqlite::Result<()> {
+fn take(tx: &Tx<'_>, run: RunNo, entry: &NewEntry, by: By) -> rusqlite::Result<()> {
+    const READY: &str =
+        "UPDATE driving SET waiting = waiting + 1, ready_at = coalesce(ready_at, ?1) WHERE run_no = ?2";
+    const WAITS: &str = "UPDATE driving SET waiting = waiting + 1 WHERE run_no = ?1";
     let NewEntry { dedupe_id, actor, message } = entry;
     let now = tx.now.as_micros();
     tx.execute(
-        "INSERT INTO inbox (run_no, dedupe_id, actor, message, received_at, recalls) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![run.0, dedupe_id.as_str(), actor.as_str(), message.as_str(), now, recalls],
+        "INSERT INTO inbox (run_no, dedupe_id, actor, message, received_at, recalls, sent) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            run.0,
+            dedupe_id.as_str(),
+            actor.as_str(),
+            message.as_str(),
+            now,
+            by == By::Recall,
+            matches!(by, By::Run { .. })
+        ],
     )?;
-    tx.execute(
-        "UPDATE driving SET waiting = waiting + 1, ready_at = coalesce(ready_at, ?1) WHERE run_no = ?2",
-        params![now, run.0],
-    )?;
+    if by == (By::Run { wakes: false }) {
+        tx.execute(WAITS, [run.0])?;
+    } else {
+        tx.execute(READY, params![now, run.0])?;
+    }
     Ok(())
 }
 

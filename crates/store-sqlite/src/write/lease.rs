@@ -8,7 +8,7 @@ use crate::{
 };
 use rusqlite::{OptionalExtension, params};
 use std::{collections::BTreeMap, time::Duration};
-use towpath_model::{Epoch, Listing, RunId, RunNo, Seq, Status, Timestamp, WorkerId};
+use towpath_model::{EntryId, Epoch, Listing, RunId, RunNo, Seq, Status, Timestamp, WorkerId};
 use towpath_store::{Claim, Claimed, StoreError, StoreErrorKind};
 
 const TAKEN_OVER: i64 = 1;
@@ -195,6 +195,7 @@ pub(crate) fn quarantine(
     epoch: Epoch,
     seq: Seq,
     reason: &str,
+    seen: Option<EntryId>,
 ) -> Result<(), Failure> {
     const OPERATION: &str = "quarantine a run";
     let find = "SELECT epoch FROM heads WHERE run_no = ?1";
@@ -208,9 +209,11 @@ pub(crate) fn quarantine(
     let note = format!("event {seq}: {reason}");
     listing::set(tx, run, &Listing { status: Status::Quarantined, note, outcome: None })?;
     tx.execute("UPDATE heads SET epoch = epoch + 1, claims_without_progress = 0 WHERE run_no = ?1", [run.0])?;
+    // What was put there since its driver looked has not been answered.
     tx.execute(
-        "UPDATE driving SET owner = NULL, wake_at = NULL, ready_at = NULL WHERE run_no = ?1",
-        [run.0],
+        "UPDATE driving SET owner = NULL, wake_at = NULL, ready_at = (SELECT received_at FROM inbox \
+         WHERE run_no = ?1 AND consumed = 0 AND sent = 0 AND id > ?2 ORDER BY id LIMIT 1) WHERE run_no = ?1",
+        params![run.0, seen.map_or(0, |id| id.0)],
     )?;
     tx.notice();
     Ok(())

@@ -103,7 +103,8 @@ pub(super) async fn a_quarantined_run_shows_its_reason_and_is_not_claimed_until_
     let now = store.now().await?;
     commit(&*store, Transition { wake: Wake::At(now), ..lease.nothing() }).await?;
     store.put_entry(lease.run, entry("before")).await?;
-    store.quarantine(lease.no, lease.epoch, Seq(2), "an event of an unknown kind").await?;
+    let seen = store.entries(lease.no, 9).await?.last().map(|entry| entry.id);
+    store.quarantine(lease.no, lease.epoch, Seq(2), "an event of an unknown kind", seen).await?;
 
     let row = store.find(lease.run).await?.ok_or("the run is not there")?;
     assert_eq!((row.listing.status, row.owner, row.wake_at), (Status::Quarantined, None, None));
@@ -118,11 +119,45 @@ pub(super) async fn a_quarantined_run_shows_its_reason_and_is_not_claimed_until_
     Ok(())
 }
 
+pub(super) async fn an_entry_that_was_put_before_a_run_was_quarantined_and_not_seen_has_it_claimed_again(
+    fixture: &dyn Fixture,
+) -> Outcome {
+    let store = fixture.open();
+    let me = register(&*store, "me").await?;
+    let lease = Sample::new(1).owned(&me).start(&*store).await?;
+    store.put_entry(lease.run, entry("seen")).await?;
+    let seen = store.entries(lease.no, 9).await?.last().map(|entry| entry.id);
+    store.put_entry(lease.run, entry("abandon")).await?;
+    store.quarantine(lease.no, lease.epoch, Seq(2), "nobody can fold it", seen).await?;
+    assert_eq!(numbers(&claim(&*store, &me).await?), [lease.no]);
+    Ok(())
+}
+
+pub(super) async fn what_other_runs_send_to_a_quarantined_run_waits_for_an_entry_that_is_put(
+    fixture: &dyn Fixture,
+) -> Outcome {
+    let store = fixture.open();
+    let me = register(&*store, "me").await?;
+    let lease = Sample::new(1).owned(&me).start(&*store).await?;
+    let mut item = Sample::new(2).owned(&me).start(&*store).await?;
+    // Before it is quarantined and unseen, and after that.
+    let report = |text: &str| vec![(lease.run, entry(text))];
+    commit(&*store, Transition { send: report("first"), ..item.append("reports") }).await?;
+    store.quarantine(lease.no, lease.epoch, Seq(2), "it kills its workers", None).await?;
+    commit(&*store, Transition { send: report("second"), ..item.append("reports") }).await?;
+    assert_eq!(claim(&*store, &me).await?, []);
+    store.put_entry(lease.run, entry("retry")).await?;
+    assert_eq!(numbers(&claim(&*store, &me).await?), [lease.no]);
+    assert_eq!(waiting(&*store, lease.no).await?, ["first", "second", "retry"]);
+    Ok(())
+}
+
 pub(super) async fn only_the_holder_of_the_lease_can_quarantine_a_run(fixture: &dyn Fixture) -> Outcome {
     let store = fixture.open();
     let me = register(&*store, "me").await?;
     let mut lease = Sample::new(1).owned(&me).start(&*store).await?;
-    let refused = store.quarantine(lease.no, lease.epoch.next(), Seq(1), "no").await.map_err(|e| e.kind());
+    let refused =
+        store.quarantine(lease.no, lease.epoch.next(), Seq(1), "no", None).await.map_err(|e| e.kind());
     assert_eq!(refused, Err(StoreErrorKind::Invalid));
     commit(&*store, lease.append("third")).await
 }

@@ -183,7 +183,7 @@ pub(super) async fn rebuilding_changes_nothing_that_was_right(fixture: &dyn Fixt
     }
     // One that nobody can fold keeps the row that it has.
     let odd = Sample::new(1_000).owned(&me).start(&*store).await?;
-    store.quarantine(odd.no, odd.epoch, odd.chain.seq(), "unknown").await?;
+    store.quarantine(odd.no, odd.epoch, odd.chain.seq(), "unknown", None).await?;
 
     let before = pages(&*store, &Filter::default(), 1_000).await?;
     let (wake, health) = (store.next_wake().await?, store.health().await?);

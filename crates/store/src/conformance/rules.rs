@@ -103,6 +103,8 @@ rules! {
             the_runs_of_a_retired_worker_can_be_claimed_at_once
             the_next_wake_is_that_of_the_earliest_run_without_an_owner
             a_quarantined_run_shows_its_reason_and_is_not_claimed_until_it_gets_an_entry
+            an_entry_that_was_put_before_a_run_was_quarantined_and_not_seen_has_it_claimed_again
+            what_other_runs_send_to_a_quarantined_run_waits_for_an_entry_that_is_put
             only_the_holder_of_the_lease_can_quarantine_a_run
         }
         reading {

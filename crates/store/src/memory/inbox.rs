@@ -2,7 +2,7 @@
 
 use super::state::State;
 use crate::{Put, StoreError, StoreErrorKind};
-use towpath_model::{Entry, EntryId, NewEntry, RunId, RunNo, Timestamp, limits};
+use towpath_model::{Entry, EntryId, NewEntry, RunId, RunNo, Status, Timestamp, limits};
 
 impl State {
     pub(super) fn put_entry(
@@ -21,7 +21,7 @@ impl State {
         } else if to.entries.len() >= limits::INBOX_ENTRIES {
             Put::Full
         } else {
-            self.take(no, entry, now);
+            self.take(no, entry, now, true);
             Put::Accepted
         })
     }
@@ -31,8 +31,10 @@ impl State {
     pub(super) fn send(&mut self, run: RunId, entry: NewEntry, now: Timestamp) {
         let Some(no) = self.by_id.get(&run).copied() else { return };
         let to = self.own(no);
+        let wakes = to.listing.status != Status::Quarantined;
         if !to.is_settled() && !to.seen.contains(&entry.dedupe_id) {
-            self.take(no, entry, now);
+            let id = self.take(no, entry, now, wakes);
+            self.own(no).sent.insert(id);
         }
     }
 
@@ -40,18 +42,20 @@ impl State {
     pub(super) fn recall(&mut self, run: RunId, entry: NewEntry, now: Timestamp) {
         let Some(no) = self.by_id.get(&run).copied() else { return };
         if !self.own(no).seen.contains(&entry.dedupe_id) {
-            let id = self.take(no, entry, now);
+            let id = self.take(no, entry, now, true);
             self.own(no).recalls.insert(id);
         }
     }
 
-    fn take(&mut self, no: RunNo, entry: NewEntry, now: Timestamp) -> EntryId {
+    fn take(&mut self, no: RunNo, entry: NewEntry, now: Timestamp, wakes: bool) -> EntryId {
         self.last_entry += 1;
         let id = EntryId(self.last_entry);
         let NewEntry { dedupe_id, actor, message } = entry;
         let run = self.own(no);
         run.seen.insert(dedupe_id.clone());
-        run.ready_at.get_or_insert(now);
+        if wakes {
+            run.ready_at.get_or_insert(now);
+        }
         run.entries.insert(id, Entry { id, dedupe_id, actor, message, received_at: now });
         id
     }

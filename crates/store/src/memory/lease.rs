@@ -3,7 +3,7 @@
 use super::state::{End, Run, State, Worker, WorkerNo};
 use crate::{Claim, Claimed, StoreError, StoreErrorKind};
 use std::time::Duration;
-use towpath_model::{Epoch, Listing, RunNo, Seq, Status, Timestamp, WorkerId};
+use towpath_model::{Entry, EntryId, Epoch, Listing, RunNo, Seq, Status, Timestamp, WorkerId};
 
 impl State {
     pub(super) fn register(
@@ -112,6 +112,7 @@ impl State {
         epoch: Epoch,
         seq: Seq,
         reason: &str,
+        seen: Option<EntryId>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let found = self.run("quarantine a run", no)?.epoch;
@@ -124,7 +125,8 @@ impl State {
         let run = self.own(no);
         run.give_back();
         run.wake_at = None;
-        run.ready_at = None;
+        let is_new = |entry: &&Entry| Some(entry.id) > seen && !run.sent.contains(&entry.id);
+        run.ready_at = run.entries.values().find(is_new).map(|entry| entry.received_at);
         Ok(())
     }
 }

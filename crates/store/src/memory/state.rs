@@ -65,6 +65,8 @@ pub(super) struct Run {
     pub(super) entries: BTreeMap<EntryId, Entry>,
     /// Those of them that it is to read though it is over.
     pub(super) recalls: BTreeSet<EntryId>,
+    /// Those of them that other runs sent, or the store.
+    pub(super) sent: BTreeSet<EntryId>,
     pub(super) seen: HashSet<Name>,
     pub(super) logs: Logs,
     pub(super) progress: BTreeMap<StepId, Progress>,

@@ -48,6 +48,7 @@ impl State {
             ready_at: (wake_at.is_none() && !is_over).then_some(now),
             entries: BTreeMap::new(),
             recalls: BTreeSet::new(),
+            sent: BTreeSet::new(),
             seen: HashSet::new(),
             logs: Default::default(),
             progress: BTreeMap::new(),
@@ -89,6 +90,7 @@ impl State {
         for id in t.consumed {
             run.entries.remove(&id);
             run.recalls.remove(&id);
+            run.sent.remove(&id);
         }
         run.progress.extend(t.progress.into_iter().map(|p| (p.step.clone(), p)));
         let mut last_line = self.last_line;
