@@ -121,6 +121,11 @@ impl Step for Window {
         Reads::none()
     }
 
+    /// Until it opens, everybody else would wait for the lock, and only people can have it open before its time.
+    fn waits_for_people(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &StepContext) -> Result<WindowOpen, StepError> {
         self.override_from.check(&[])?;
         let clock = self.calendar.clock().map_err(StepError::permanent)?;

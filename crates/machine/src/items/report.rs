@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use towpath_model::{
     Actor, Entry, EntryRefused, Event, Failure, FailureKind, ItemsListed, Json, Message, Name, Order,
     Outcome, ParentOrdered, Payload, RunId, RunSettled, StepDone, StepFailed, StepId, SubRunSettled,
-    Timestamp,
+    Timestamp, Why,
 };
 
 impl RunState {
