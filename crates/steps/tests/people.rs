@@ -196,7 +196,7 @@ async fn entered_again_it_keeps_its_voices_and_its_end() {
 #[test]
 fn an_approval_is_stored_alike_whatever_its_type_is() {
     let typed = serde_json::to_string(&Approval::of_value(7u32).from(["user:ann"])).unwrap();
-    assert_eq!(typed, r#"{"value":{"value":7},"who":{"actors":["user:ann"]},"quorum":1,"expired":"ask"}"#);
+    assert_eq!(typed, r#"{"value":{"value":7},"who":{"actors":["user:ann"]},"quorum":1,"expired":"cancel"}"#);
     let known = towpath_steps::steps();
     known.decode("towpath.approval/v1", &Json::parse(&typed).unwrap()).unwrap();
 }
