@@ -455,7 +455,7 @@ fn a_step_that_ends_the_run_though_nothing_was_wrong_undoes_nothing() {
         panic!("{:?}", sim.outcome())
     };
     assert_eq!(why.to_string(), "step b ended it: a cancelled failure");
-    assert_eq!(sim.aftermath(), "kept [] left [StepId(a), StepId(c)] in doubt [] failed []");
+    assert_eq!(sim.aftermath(), "kept [] left [\"a\", \"c\"] in doubt [] failed []");
     assert!(!sim.kinds().contains(&"unwind-started"));
 }
 
