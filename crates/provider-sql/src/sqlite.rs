@@ -16,9 +16,7 @@ use std::{
 };
 use stop::{Stop, Wanted};
 use towpath_model::Key;
-use towpath_provider::{
-    AppliedMigration, Database, DatabaseCapability, Migrations, ProviderError, ProviderErrorKind,
-};
+use towpath_provider::{AppliedMigration, Database, DatabaseCapability, Migrations, ProviderError};
 use towpath_step::{Offers, Provider};
 
 /// Before this release, two connections that write and checkpoint at once can corrupt a write-ahead log.
@@ -169,9 +167,4 @@ impl Provider for Sqlite {
     fn offer(self: Arc<Self>, to: &mut Offers<'_>) {
         to.put::<dyn Database>(self);
     }
-}
-
-/// An error of the kind that says that the file is not what it should be.
-fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> ProviderError {
-    ProviderError::new(ProviderErrorKind::Invalid, message)
 }

@@ -2,13 +2,14 @@
 //!
 //! They are written against three traits of `towpath-provider`: a `Platform` that runs releases, a `TrafficRouter` that sends
 //! traffic to them, a `MetricsSource` that tells how they answer. An environment says who plays these roles.
-//! [`ScanImage`] asks a `Scanner`, which is bound to the engine.
+//! [`ScanImage`] asks a `Scanner`, which is bound to the engine. `Migrate` asks a `Database`.
 
 mod build;
 mod canary;
 mod image;
 mod judge;
 mod live;
+mod migrate;
 mod preview;
 mod progress;
 mod promote;
@@ -27,6 +28,7 @@ pub use canary::{BlueGreen, Canary, Rolling, Unplaced};
 pub use image::Image;
 pub use judge::{ErrorRate, Latency, Rule};
 pub use live::{Live, Previous};
+pub use migrate::{Migrate, Migrated};
 pub use promote::{Promote, UnplacedPromote};
 pub use push::PushImage;
 pub use release::{Health, MakeRelease, Release};
@@ -51,4 +53,5 @@ pub(crate) fn steps() -> Steps {
         .with::<Retire>()
         .with::<Rollback>()
         .with::<ScanImage>()
+        .with::<Migrate>()
 }

@@ -18,6 +18,7 @@
 //! | `Retire` | removes releases that came before; feature `deploy` | does what is left to do |
 //! | `Rollback` | goes back to a release that was there before; feature `deploy` | looks at the traffic |
 //! | `ScanImage` | looks for known vulnerabilities; feature `deploy` | changes nothing |
+//! | `Migrate` | changes the schema of a database; feature `deploy` | asks the database |
 //! | [`Notify`] | tells people something | tells it again |
 //!
 //! [`steps`] registers them all. What each does in every case is in the book, under *stock steps*.

@@ -12,8 +12,8 @@ pub use towpath_step::{
 pub use towpath_steps as stock;
 #[cfg(feature = "deploy")]
 pub use towpath_steps::deploy::{
-    BlueGreen, BuildImage, Canary, ErrorRate, Image, Inconclusive, Latency, Live, MakeRelease, Promote,
-    Release, Retire, Rollback, Rolling,
+    BlueGreen, BuildImage, Canary, ErrorRate, Image, Inconclusive, Latency, Live, MakeRelease, Migrate,
+    Promote, Release, Retire, Rollback, Rolling,
 };
 #[cfg(feature = "stock")]
 pub use towpath_steps::{Approval, Calendar, Expired, Notify, Wait, Window};

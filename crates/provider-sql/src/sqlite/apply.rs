@@ -3,9 +3,10 @@
 use super::{
     Sqlite, fault,
     guard::{Guard, Whose},
-    history, invalid, lock,
+    history, lock,
     stop::Stop,
 };
+use crate::invalid::invalid;
 use rusqlite::{Batch, Connection, fallible_iterator::FallibleIterator};
 use towpath_model::Key;
 use towpath_provider::{AppliedMigration, AppliedState, Migration, Migrations, ProviderError};

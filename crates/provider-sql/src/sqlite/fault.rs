@@ -1,6 +1,6 @@
 //! What errors of SQLite mean.
 
-use super::invalid;
+use crate::invalid::invalid;
 use rusqlite::{Error, ErrorCode};
 use towpath_provider::{ProviderError, ProviderErrorKind};
 

@@ -1,6 +1,7 @@
 //! What a migration may not do: asked by SQLite for each statement before it runs.
 
-use super::{fault, invalid};
+use super::fault;
+use crate::invalid::invalid;
 use rusqlite::{
     Connection,
     hooks::{AuthAction, AuthContext, Authorization},
