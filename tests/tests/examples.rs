@@ -173,3 +173,39 @@ fn stock_steps_deploy_what_people_approve_and_put_back_what_fails() {
     assert!(told.contains("not v2"), "{told}");
     assert_eq!(live(), "shop:v2\n", "what was live before is live again");
 }
+
+/// The whole of it, by itself, as one line of JSON tells it.
+#[test]
+fn the_quickstart_releases_for_real_and_no_request_fails_because_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output =
+        command("quickstart", folder.path()).args(["--", "--json"]).output().expect("cargo can be run");
+    let story = String::from_utf8_lossy(&output.stderr);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{story}");
+    let told: serde_json::Value = serde_json::from_str(told.trim()).expect("one line of JSON");
+    let number = |name: &str| told[name].as_u64().unwrap_or_else(|| panic!("{name}: {told}"));
+    assert_eq!((&told["ok"], number("failed")), (&true.into(), 0), "{told}\n{story}");
+    assert_eq!(
+        (&told["resumed_after_kill"], &told["yielded_to_human"]),
+        (&true.into(), &true.into()),
+        "{told}"
+    );
+    assert!(number("requests") > 1_000 && number("canary_errors") > 0, "{told}");
+    assert!(number("canary_errors") < number("requests") / 20, "{told}");
+    assert!(number("rollback_ms") < 20_000, "{told}");
+    let journal = told["journal"].as_str().expect("a path");
+    assert!(Path::new(journal).exists(), "it stays: {journal}");
+    let left = Path::new(journal).parent().expect("it is in a folder");
+    assert!(!left.join("releases").exists(), "what ran is gone");
+    std::fs::remove_dir_all(left).expect("the folder is ours");
+}
+
+#[test]
+fn the_quickstart_says_how_it_is_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output =
+        command("quickstart", folder.path()).args(["--", "--fast"]).output().expect("cargo can be run");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("usage: cargo run --example quickstart"));
+}

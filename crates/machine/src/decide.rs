@@ -250,13 +250,14 @@ impl RunState {
 
     /// Whether a step that is due has to wait for its locks: then they are asked for.
     fn is_shut_out(&mut self, events: &mut Vec<Event>, now: Timestamp, ix: Ix) -> bool {
-        let waits = self.ask_for(events, now, ix);
-        if waits && (self.live.due_tries.remove(&ix) | self.live.due_undo.remove(&ix))
-            || waits && matches!(self.node(ix).state, StepState::Parked { .. })
-        {
+        if !self.ask_for(events, now, ix) {
+            return false;
+        }
+        let was_due = self.live.due_tries.remove(&ix) | self.live.due_undo.remove(&ix);
+        if was_due || matches!(self.node(ix).state, StepState::Parked { .. }) {
             self.live.shut_out.insert(ix);
         }
-        waits
+        true
     }
 
     /// Whether what a step reads is there and its condition holds; `Found::Value` when the condition does not.

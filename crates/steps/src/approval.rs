@@ -197,7 +197,12 @@ impl<T: Output> Approval<T> {
         };
         match &again {
             Some(preview) => cx.log(format_args!("to be approved by {}: {preview}", self.who)),
-            None => cx.log(format_args!("to be approved by {}: {}", self.who, shown.as_str())),
+            None => match shown.read::<PlanPreview>() {
+                Ok(preview) if self.preview => {
+                    cx.log(format_args!("to be approved by {}:\n{preview}", self.who))
+                }
+                _ => cx.log(format_args!("to be approved by {}: {}", self.who, shown.as_str())),
+            },
         }
         let limit = self.expires.as_ref().map(|time| cx.get(time)).transpose()?;
         let asked_at = cx.now();

@@ -13,7 +13,7 @@ pub use towpath_steps as stock;
 #[cfg(feature = "deploy")]
 pub use towpath_steps::deploy::{
     BlueGreen, BuildImage, Canary, ErrorRate, Image, Inconclusive, Latency, Live, MakeRelease, Migrate,
-    Promote, Release, Retire, Rollback, Rolling,
+    Promote, Release, Retire, Rollback, Rolling, ScanImage, Severity,
 };
 #[cfg(feature = "stock")]
 pub use towpath_steps::{Approval, Calendar, Expired, Notify, Wait, Window};

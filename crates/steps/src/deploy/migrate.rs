@@ -3,6 +3,7 @@
 mod live;
 mod step;
 
+use super::Release;
 use serde::{Deserialize, Serialize};
 use towpath_provider::MigrationPhase;
 use towpath_step::{Environment, Input, IntoInput, Output};
@@ -43,6 +44,8 @@ pub struct Migrate {
     phase: MigrationPhase,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     up_to: Option<Input<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    for_release: Option<Input<Release>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     though_none_live: bool,
 }
@@ -83,6 +86,7 @@ impl Migrate {
             folder: folder.into_input(),
             phase,
             up_to: None,
+            for_release: None,
             though_none_live: false,
         }
     }
@@ -91,6 +95,14 @@ impl Migrate {
     #[must_use]
     pub fn up_to(mut self, id: impl IntoInput<String>) -> Self {
         self.up_to = Some(id.into_input());
+        self
+    }
+
+    /// Says for which release it is, so that an environment that accepts only what has passed a gate takes it: give it the
+    /// output of the approval.
+    #[must_use]
+    pub fn for_release(mut self, release: impl IntoInput<Release>) -> Self {
+        self.for_release = Some(release.into_input());
         self
     }
 

@@ -137,7 +137,8 @@ impl Step for Migrate {
 
     fn reads(&self) -> Reads {
         let reads = Reads::none().and("folder", &self.folder);
-        self.up_to.iter().fold(reads, |reads, id| reads.and("up_to", id))
+        let reads = self.up_to.iter().fold(reads, |reads, id| reads.and("up_to", id));
+        self.for_release.iter().fold(reads, |reads, release| reads.and("for_release", release))
     }
 
     fn environment(&self) -> Option<&Environment> {
