@@ -134,8 +134,13 @@ fn built() -> Result<PathBuf, Failed> {
 /// The command that builds the service, with the same profile as this program, so that nothing is compiled twice.
 pub(crate) fn cargo_build() -> Vec<String> {
     let manifest = format!("{EXAMPLES}/../Cargo.toml");
+    // Where this program was built, whatever the environment says by now.
+    let target = built().ok().and_then(|folder| folder.parent().map(|target| target.display().to_string()));
     let mut command =
         vec!["cargo", "build", "--quiet", "--frozen", "--manifest-path", &manifest, "--example", "orders"];
+    if let Some(target) = &target {
+        command.extend(["--target-dir", target]);
+    }
     if !cfg!(debug_assertions) {
         command.push("--release");
     }

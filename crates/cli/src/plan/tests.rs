@@ -126,14 +126,17 @@ error: step deploy: it deploys and no gate is before it [ungated-production]
     put an approval or another gate before it, by reading it or by `after`
 warning: step deploy: nothing after it looks whether what it deployed is well [no-health-check]
     put a smoke test, a health check or an analysis after it
+warning: step deploy: another run may change the same at the same time [unlocked-production]
+    place it in the scope of a lock: `p.holding(…)`
 hint: step build: it has an effect and no time limit, and the run has no deadline [no-time-limit]
     give it `timeout` or `within`, or the run a deadline
 hint: step deploy: it has an effect and no time limit, and the run has no deadline [no-time-limit]
     give it `timeout` or `within`, or the run a deadline
-1 error, 1 warning, 2 hints
+1 error, 2 warnings, 2 hints
 ";
     assert_eq!(out, want);
-    let allowed = "--lint --allow ungated-production:deploy --allow no-time-limit --allow no-health-check";
+    let allowed = "--lint --allow ungated-production:deploy --allow no-time-limit --allow no-health-check \
+                   --allow unlocked-production";
     assert_eq!(ok(App::stock(), &format!("plan {old} {allowed}")).await, "nothing is doubtful\n");
     let (code, out, _) = run_on(App::stock(), &format!("plan {old} --lint --json")).await;
     let found: serde_json::Value = serde_json::from_str(&out).unwrap();

@@ -121,7 +121,7 @@ async fn what_cannot_be_gone_back_to_is_refused_with_a_reason() {
         assert_eq!(got, code, "{args}: {out}{err}");
         assert!(err.contains(what), "{args}: {err}");
     }
-    let (code, _, err) = run_on(App::stock().on(store.clone()), "rollback orders --yes").await;
+    let (code, _, err) = run_on(App::new(Ok).on(store.clone()), "rollback orders --yes").await;
     assert!(code == 2 && err.contains("there is no kind \"towpath.rollback/v1\""), "{err}");
 }
 
