@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
+from typing import cast
 
 import good
 import pytest
@@ -19,6 +21,10 @@ PUBLIC = {name: getattr(towpath, name) for name in towpath.__all__}
 RAISED = [thing for thing in vars(errors).values() if isinstance(thing, type) and issubclass(thing, Exception)]
 
 
+# Functions that make one of ours, and what a trap that nobody meets has to raise.
+HELPED = {"misuse", "error_of", "error", "self._settings.stopped", "NotImplementedError"}
+
+
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: error.__name__)
 def test_every_error_descends_from_the_one_base(error: type[Exception]) -> None:
     assert issubclass(error, towpath.TowpathError)
@@ -26,25 +32,34 @@ def test_every_error_descends_from_the_one_base(error: type[Exception]) -> None:
 
 
 def test_nothing_raises_an_error_of_another_family() -> None:
-    for path in (refusals.PACKAGE / "towpath").glob("*.py"):
+    for path in (refusals.PACKAGE / "towpath").rglob("*.py"):
         for line in path.read_text(encoding="utf-8").splitlines():
-            raised = line.strip().removeprefix("raise ").split("(")[0]
-            if line.strip().startswith("raise ") and raised != "NotImplementedError":
-                assert raised == "misuse" or raised in towpath.__all__, f"{path.name}: {line}"
+            raised = re.match(r"\s*raise (?P<name>[\w.]+)", line)
+            if raised is not None and raised["name"] not in HELPED:
+                assert raised["name"].split(".")[0] in towpath.__all__, f"{path.name}: {line}"
 
 
-def test_there_is_no_engine_and_it_says_so() -> None:
-    for act in (lambda: towpath.Engine.open("sqlite:x"), lambda: asyncio.run(good.main())):
-        with pytest.raises(towpath.EngineMissing, match="which is not part of this package yet") as refused:
-            act()
-        assert isinstance(refused.value, NotImplementedError)
+def test_an_engine_that_does_not_run_says_so() -> None:
+    async def ask() -> None:
+        await towpath.Engine.open("memory:", steps=[]).health()
+
+    with pytest.raises(towpath.EngineStopped, match="is not running; use it inside"):
+        asyncio.run(ask())
+    with pytest.raises(towpath.EngineStopped, match="is not running; use it inside"):
+        towpath.blocking.Engine.open("memory:", steps=[]).health()
 
 
-def test_the_shapes_of_the_engine_cannot_be_made() -> None:
-    for shape in (towpath.Engine, towpath.Run):
-        make: Any = shape
-        with pytest.raises(TypeError, match="abstract"):
-            make()
+@pytest.mark.parametrize("name", ["Engine", "Run"])
+def test_the_blocking_twin_has_the_same_calls(name: str) -> None:
+    def calls(module: object) -> dict[str, inspect.Signature]:
+        members = cast("dict[str, object]", vars(getattr(module, name)))
+        bare = {member: getattr(call, "__func__", call) for member, call in members.items() if member[0] != "_"}
+        return {member: inspect.signature(call) for member, call in bare.items() if inspect.isfunction(call)}
+
+    ours, theirs = calls(towpath), calls(towpath.blocking)
+    assert ours.keys() == theirs.keys()
+    for member, signature in ours.items():
+        assert signature.parameters == theirs[member].parameters, member
 
 
 def test_a_step_function_of_the_sketch_is_unit_tested() -> None:
@@ -57,8 +72,9 @@ def test_public_classes_are_documented(name: str) -> None:
 
 
 def test_the_package_needs_nothing_but_the_standard_library() -> None:
+    home = str(Path(towpath.__file__).parent.parent)
     script = (
-        f"import sys; sys.path.insert(0, {str(refusals.PACKAGE)!r}); import towpath;"
+        f"import sys; sys.path.insert(0, {home!r}); import towpath;"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     command = [sys.executable, "-I", "-S", "-B", "-c", script]

@@ -71,13 +71,13 @@ IMAGE: Any = P.step("build", Build("x", "y"))
     [
         (2**53 + 1, "value of step 'it' is 9007199254740993, beyond 2"),
         (float("inf"), "value of step 'it' is inf, which json cannot hold"),
-        (b"abc", "is a bytes, which cannot be stored; pass an artifact by digest"),
+        (bytearray(b"abc"), "is a bytearray, which cannot be stored; use a dataclass"),
         ({1, 2}, "is a set, which cannot be stored; a set has no order, so write sorted"),
         (object(), "is a object, which cannot be stored; use a dataclass"),
         (Image, "is a type, which cannot be stored"),
         ({1: 2}, "has the key 1, which is no text"),
         ("\ud800", "holds half of a surrogate pair"),
-        (Image("x", [b"a"]), r"value of step 'it'\.layers\[0\] is a bytes"),  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+        (Image("x", [{"a"}]), r"value of step 'it'\.layers\[0\] is a set"),  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
         ([IMAGE], r"value of step 'it'\[0\] has <Handle build: Image> inside a value; only a whole field"),
         ({"a": IMAGE.out.digest}, r"value of step 'it'\['a'\] has <build\.out\.digest> inside a value"),
         (IMAGE.out.digest == "x", "is a condition, .* give conditions to when="),

@@ -1,13 +1,16 @@
 //! A pipeline of one step whose fields are given as JSON: for a command line that tries a kind.
 
-use crate::{Pipeline, PlanErrors, PlanProblem, Step, StepKind};
+use crate::{
+    Declared, LateKind, Pipeline, PlanErrors, PlanProblem, Step, StepKind,
+    pipeline::{Detail, blank},
+};
 use serde::{
     Deserializer,
     de::{DeserializeOwned, Error, Visitor},
     forward_to_deserialize_any,
 };
-use std::{collections::BTreeMap, fmt};
-use towpath_model::Json;
+use std::{collections::BTreeMap, fmt, sync::Arc};
+use towpath_model::{IdError, Json, Operand, PLAN_FORMAT, PipelineName, PlanRecord, StepId};
 
 /// A pipeline of one step of the kind of `S`: what it was given, as a plan stores it.
 pub(crate) fn pipeline<S: Step>(name: &str, with: &Json) -> Result<Pipeline<Json>, PlanErrors> {
@@ -19,6 +22,33 @@ pub(crate) fn pipeline<S: Step>(name: &str, with: &Json) -> Result<Pipeline<Json
     let p = Pipeline::new(name);
     let output = p.step(name, step);
     Ok(p.output(&output).build()?.untyped())
+}
+
+/// The same for a kind whose code is known when the program runs.
+pub(crate) fn late(kind: &Arc<LateKind>, name: &str, with: &Json) -> Result<Pipeline<Json>, PlanErrors> {
+    let one = |problem| PlanErrors { pipeline: name.to_owned(), problems: vec![problem] };
+    let wrong = |error: IdError| one(PlanProblem::StepId { id: name.to_owned(), error: Some(error) });
+    kind.decode(with)
+        .map_err(|e| one(PlanProblem::Field { kind: kind.kind.to_string(), what: e.to_string() }))?;
+    let declared = Declared {
+        in_doubt: kind.in_doubt,
+        methods: kind.methods,
+        undo: kind.undo,
+        best_effort: false,
+        point_of_no_return: false,
+    };
+    let step = StepId::new(name).map_err(wrong)?;
+    let record = PlanRecord {
+        format: PLAN_FORMAT,
+        pipeline: PipelineName::new(name).map_err(wrong)?,
+        steps: vec![blank(step.clone(), kind.kind.clone(), with.clone(), declared)],
+        params: BTreeMap::new(),
+        output: Some(Operand::From { step, path: String::new() }),
+        parallel: 1,
+        deadline_ms: None,
+        unwind_one_at_a_time: false,
+    };
+    Pipeline::thaw(record, vec![Detail::default()])
 }
 
 impl StepKind {
@@ -78,7 +108,7 @@ impl StepKind {
             return Err(PlanErrors { pipeline: name.to_owned(), problems: problems.collect() });
         }
         let with = Json::of(&with).expect("a map of JSON is JSON");
-        (self.pipeline)(name, &with)
+        self.pipeline(name, &with)
     }
 
     /// The names of its fields, as plans store them; none when its type does not tell them.
@@ -115,12 +145,13 @@ impl StepKind {
 
     fn try_read(&self, with: &BTreeMap<String, Json>) -> Result<(), Fault> {
         let text = Json::of(with).expect("a map of JSON is JSON");
-        let Err(error) = (self.decode)(&text) else { return Ok(()) };
+        let Err(error) = self.decode(&text) else { return Ok(()) };
         let said = error.to_string();
         // A field of the step is missed at the end of it; what is missed earlier is missing in a value.
         let missing = said.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
         match missing {
-            Some((field, _)) if error.column() == text.as_str().len() => {
+            // A kind that is known late finds it out after reading, at no place of the text.
+            Some((field, _)) if error.column() == text.as_str().len() || error.line() == 0 => {
                 Err(Fault::Missing(field.to_owned()))
             }
             _ => Err(Fault::Other(said.split(" at line ").next().unwrap_or(&said).to_owned())),

@@ -42,9 +42,9 @@ use towpath_model::{Aftermath, Attempt, Json, Key, KeyPhase, PlanPreview, RunId,
 /// }
 /// ```
 pub struct StepContext {
-    entry: Entry,
+    entry: Arc<Entry>,
     host: Arc<dyn Host>,
-    walk: Mutex<Walk>,
+    walk: Arc<Mutex<Walk>>,
 }
 
 /// Why a run left its way, and how undoing what it did has ended.
@@ -59,8 +59,17 @@ pub struct RunFailure {
 impl StepContext {
     /// A context for one entry. Engines and test kits make it.
     pub fn new(entry: Entry, host: Arc<dyn Host>) -> Self {
-        let walk = Mutex::new(Walk::new(entry.checkpoint.clone()));
-        StepContext { entry, host, walk }
+        let walk = Arc::new(Mutex::new(Walk::new(entry.checkpoint.clone())));
+        StepContext { entry: Arc::new(entry), host, walk }
+    }
+
+    /// The same context, to be held by a body that cannot borrow it: one in another language.
+    ///
+    /// It is of use as long as the body goes on. A call that is pending when the body is dropped stays pending.
+    #[must_use]
+    pub fn share(&self) -> StepContext {
+        let StepContext { entry, host, walk } = self;
+        StepContext { entry: Arc::clone(entry), host: Arc::clone(host), walk: Arc::clone(walk) }
     }
 
     /// The run.
@@ -110,14 +119,14 @@ impl StepContext {
                  \"weight-25\""
             )));
         }
-        let Entry { run, step, phase, generation, .. } = &self.entry;
+        let Entry { run, step, phase, generation, .. } = &*self.entry;
         Ok(Key::derive(*run, step, *phase, name, *generation))
     }
 
     /// The key that the step's own work passes on for the effect `name`: for its undoing, to name what is to be undone. For
     /// the work itself it is the same as [`key`](Self::key), and may be asked for any number of times.
     pub fn run_key(&self, name: &str) -> Key {
-        let Entry { run, step, generation, .. } = &self.entry;
+        let Entry { run, step, generation, .. } = &*self.entry;
         Key::derive(*run, step, KeyPhase::Run, name, *generation)
     }
 
@@ -269,7 +278,7 @@ impl StepContext {
 
 impl fmt::Debug for StepContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Entry { run, step, attempt, phase, .. } = &self.entry;
+        let Entry { run, step, attempt, phase, .. } = &*self.entry;
         write!(f, "StepContext({run} {step}, attempt {attempt}, {phase})")
     }
 }

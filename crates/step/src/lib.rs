@@ -74,11 +74,13 @@ mod environment;
 mod erased;
 mod error;
 mod finite;
+mod fits;
 mod gate;
 mod handle;
 mod home;
 pub mod host;
 mod input;
+mod late;
 mod output;
 mod pipeline;
 mod preview;
@@ -97,6 +99,7 @@ pub use error::StepError;
 pub use gate::{Approved, ApprovedFields, Gate, Verified, VerifiedFields, Voice};
 pub use handle::{Condition, Handle, Ordered};
 pub use input::{Input, IntoInput, Reads, Text, TextPart};
+pub use late::{LateBody, LateField, LateKind};
 pub use output::Output;
 pub use pipeline::{
     Draft, EachOutput, ItemName, ParamValue, Params, Pipeline, Plan, PlanErrors, PlanFileError,

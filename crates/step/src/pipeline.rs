@@ -12,6 +12,7 @@ mod problem;
 mod saved;
 mod shown;
 mod state;
+mod thaw;
 mod within;
 
 pub use draft::Draft;
@@ -20,7 +21,7 @@ pub use params::Params;
 pub use plan::{Pipeline, Plan};
 pub use problem::{PlanErrors, PlanProblem};
 pub use saved::{PlanFileError, PlanFileErrorKind};
-pub(crate) use state::State;
+pub(crate) use state::{Detail, State, blank};
 pub use within::{EachOutput, ItemName};
 
 use std::time::Duration;

@@ -27,7 +27,9 @@ impl Schemas {
     }
 
     /// The schema of values with these names.
-    pub(crate) fn of_all<'a>(all: impl IntoIterator<Item = (&'a str, fn(&mut Schemas) -> Value)>) -> Value {
+    pub(crate) fn of_all<'a, D: FnOnce(&mut Schemas) -> Value>(
+        all: impl IntoIterator<Item = (&'a str, D)>,
+    ) -> Value {
         let mut schemas = Schemas::default();
         let mut object = ObjectSchema::default();
         for (name, describe) in all {
@@ -38,7 +40,7 @@ impl Schemas {
     }
 
     /// A schema as a document of its own.
-    pub(crate) fn of(describe: fn(&mut Schemas) -> Value) -> Value {
+    pub(crate) fn of(describe: impl FnOnce(&mut Schemas) -> Value) -> Value {
         let mut schemas = Schemas::default();
         let schema = describe(&mut schemas);
         schemas.document(schema)

@@ -1,8 +1,8 @@
 //! The registry: which kinds a process knows.
 
-use crate::{ErasedStep, Need, Pipeline, PlanErrors, Step, alone, schema::Schemas};
+use crate::{ErasedStep, LateKind, Need, Pipeline, PlanErrors, Step, alone, late::word, schema::Schemas};
 use serde_json::Value;
-use std::{any::TypeId, any::type_name, collections::BTreeMap, fmt};
+use std::{any::TypeId, any::type_name, collections::BTreeMap, fmt, sync::Arc};
 use towpath_model::{IdError, InDoubt, Json, Kind, Methods, UndoPolicy};
 
 /// The kinds of steps that a process knows, by name. Made with [`steps!`](crate::steps).
@@ -34,16 +34,27 @@ pub struct Steps {
 pub struct StepKind {
     kind: Kind,
     type_name: &'static str,
-    type_id: TypeId,
     in_doubt: InDoubt,
     methods: Methods,
     undo: UndoPolicy,
     needs: Vec<Need>,
     pub(crate) fields: Vec<&'static str>,
-    schema: fn() -> Value,
-    pub(crate) decode: fn(&Json) -> Result<Box<dyn ErasedStep>, serde_json::Error>,
-    /// Makes a pipeline of one such step.
-    pub(crate) pipeline: fn(&str, &Json) -> Result<Pipeline<Json>, PlanErrors>,
+    code: Code,
+}
+
+/// Where the code of a kind comes from.
+#[derive(Clone)]
+enum Code {
+    /// A Rust type.
+    Type {
+        id: TypeId,
+        schema: fn() -> Value,
+        decode: fn(&Json) -> Result<Box<dyn ErasedStep>, serde_json::Error>,
+        /// Makes a pipeline of one such step.
+        pipeline: fn(&str, &Json) -> Result<Pipeline<Json>, PlanErrors>,
+    },
+    /// Something that was made when the program ran.
+    Late { kind: Arc<LateKind>, schema: Arc<Value> },
 }
 
 impl StepKind {
@@ -51,16 +62,55 @@ impl StepKind {
         Ok(StepKind {
             kind: Kind::new(S::KIND)?,
             type_name: type_name::<S>(),
-            type_id: TypeId::of::<S>(),
             in_doubt: S::IN_DOUBT,
             methods: S::METHODS,
             undo: S::UNDO,
             needs: S::needs(),
-            schema: Schemas::of_kind::<S>,
             fields: alone::fields::<S>(),
-            decode: |with| Ok(Box::new(with.read::<S>()?)),
-            pipeline: alone::pipeline::<S>,
+            code: Code::Type {
+                id: TypeId::of::<S>(),
+                schema: Schemas::of_kind::<S>,
+                decode: |with| Ok(Box::new(with.read::<S>()?)),
+                pipeline: alone::pipeline::<S>,
+            },
         })
+    }
+
+    pub(crate) fn of_late(kind: Arc<LateKind>, schema: Value) -> Self {
+        StepKind {
+            kind: kind.kind.clone(),
+            type_name: word(&kind.origin),
+            in_doubt: kind.in_doubt,
+            methods: kind.methods,
+            undo: kind.undo,
+            needs: Vec::new(),
+            fields: kind.fields.keys().map(|name| word(name)).collect(),
+            code: Code::Late { kind, schema: Arc::new(schema) },
+        }
+    }
+
+    pub(crate) fn decode(&self, with: &Json) -> Result<Box<dyn ErasedStep>, serde_json::Error> {
+        match &self.code {
+            Code::Type { decode, .. } => decode(with),
+            Code::Late { kind, .. } => Ok(Box::new(kind.decode(with)?)),
+        }
+    }
+
+    /// A pipeline of one such step.
+    pub(crate) fn pipeline(&self, name: &str, with: &Json) -> Result<Pipeline<Json>, PlanErrors> {
+        match &self.code {
+            Code::Type { pipeline, .. } => pipeline(name, with),
+            Code::Late { kind, .. } => alone::late(kind, name, with),
+        }
+    }
+
+    /// Whether both have the same code.
+    fn is_same(&self, other: &StepKind) -> bool {
+        match (&self.code, &other.code) {
+            (Code::Type { id, .. }, Code::Type { id: other, .. }) => id == other,
+            (Code::Late { kind, .. }, Code::Late { kind: other, .. }) => Arc::ptr_eq(&kind.body, &other.body),
+            _ => false,
+        }
     }
 
     /// The kind.
@@ -68,7 +118,7 @@ impl StepKind {
         &self.kind
     }
 
-    /// The Rust type behind it, for messages.
+    /// The Rust type behind it, or where else its code stands, for messages.
     pub fn type_name(&self) -> &'static str {
         self.type_name
     }
@@ -91,7 +141,11 @@ impl StepKind {
     /// Its JSON Schema (draft 2020-12): under `with` the values that its fields stand for, under `output` what it gives. What
     /// tells nothing of itself is `{}`.
     pub fn schema(&self) -> Json {
-        Json::of(&(self.schema)()).expect("a schema is json")
+        let schema = match &self.code {
+            Code::Type { schema, .. } => Json::of(&schema()),
+            Code::Late { schema, .. } => Json::of(&**schema),
+        };
+        schema.expect("a schema is json")
     }
 
     /// The providers that it asks for.
@@ -126,6 +180,16 @@ impl Steps {
         self
     }
 
+    /// These kinds and one whose code is known when the program runs.
+    #[must_use]
+    pub fn late(mut self, kind: LateKind) -> Self {
+        match kind.known() {
+            Ok(kind) => self.put(kind),
+            Err(problem) => self.problems.push(problem),
+        }
+        self
+    }
+
     /// These kinds and those of `others`, as in `stock::steps().and(steps![smoke])`.
     #[must_use]
     pub fn and(mut self, others: Steps) -> Self {
@@ -137,7 +201,7 @@ impl Steps {
     /// The same type under its own kind once more is no problem: registries overlap.
     fn put(&mut self, kind: StepKind) {
         match self.kinds.get(kind.kind.as_str()) {
-            Some(there) if there.type_id != kind.type_id => {
+            Some(there) if !there.is_same(&kind) => {
                 let problem =
                     StepsProblem::Twice { kind: kind.kind, first: there.type_name, second: kind.type_name };
                 if !self.problems.contains(&problem) {
@@ -177,7 +241,7 @@ impl Steps {
     /// When the kind is not known, or does not have the shape of what is stored.
     pub fn decode(&self, kind: &str, with: &Json) -> Result<Box<dyn ErasedStep>, DecodeError> {
         let known = self.get(kind).ok_or_else(|| DecodeError::UnknownKind { kind: kind.to_owned() })?;
-        (known.decode)(with).map_err(|error| DecodeError::With { kind: kind.to_owned(), error })
+        known.decode(with).map_err(|error| DecodeError::With { kind: kind.to_owned(), error })
     }
 }
 

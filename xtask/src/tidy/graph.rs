@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 
 /// What a crate may depend on, names without the prefix. `model` is the vocabulary of all: whoever may reach it through
 /// another crate may name it.
-const EDGES: [(&str, &[&str]); 19] = [
+const EDGES: [(&str, &[&str]); 20] = [
     ("model", &[]),
     ("machine", &["model"]),
     ("view", &["machine", "model"]),
@@ -46,6 +46,7 @@ const EDGES: [(&str, &[&str]); 19] = [
         ],
     ),
     ("cli", &["towpath"]),
+    ("python", &["towpath", "cli"]),
     ("xtask", &[]),
 ];
 

@@ -13,6 +13,16 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
+class Voice:
+    """Somebody who said yes."""
+
+    who: str
+    at: int
+    """When it was received, in microseconds since 1970."""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Approved(Generic[T_co]):
     """What an approval gives: the thing that people saw and said yes to.
 
@@ -23,6 +33,12 @@ class Approved(Generic[T_co]):
     """
 
     value: T_co
+    by: tuple[Voice, ...] = ()
+    """Who approved it."""
+    at: int = 0
+    """When the last of them did, in microseconds since 1970."""
+    shown: str | None = None
+    """The digest of what was shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import enum
 import math
 import re
 from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from uuid import UUID
 
 from towpath._traps import Trap
 from towpath._types import name_of
@@ -45,12 +50,13 @@ def encode(value: object, where: str, *, depth: int = 0) -> Json:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
         return {name: encode(getattr(value, name), f"{where}.{name}", depth=depth + 1) for name in names}
+    dump = getattr(value, "model_dump", None)
+    if callable(dump) and not isinstance(value, type):
+        return encode(dump(mode="json"), where, depth=depth + 1)
     raise DefinitionError(f"{where} is a {name_of(type(value))}, which cannot be stored; {_instead(value)}")
 
 
 def _instead(value: object) -> str:
-    if isinstance(value, bytes | bytearray):
-        return "pass an artifact by digest"
     if isinstance(value, set | frozenset):
         return "a set has no order, so write sorted(...) of it"
     return "use a dataclass, an enum, a text, a number, a list or a dict"
@@ -93,11 +99,31 @@ def _mapping(value: object, where: str, depth: int) -> Json:
     return stored
 
 
+def _duration(value: object, where: str, _depth: int) -> Json:
+    time = cast("timedelta", value)
+    if time < timedelta(0):
+        raise DefinitionError(f"{where} is {time}, below zero, and a duration is not; give a positive one")
+    # As Rust stores a duration.
+    return {"secs": time.days * 86_400 + time.seconds, "nanos": time.microseconds * 1_000}
+
+
+def _bytes(value: object, _where: str, _depth: int) -> Json:
+    return base64.b64encode(cast("bytes", value)).decode("ascii")
+
+
+def _iso(value: object, _where: str, _depth: int) -> Json:
+    return cast("datetime | date | time", value).isoformat()
+
+
+def _plain_text(value: object, where: str, depth: int) -> Json:
+    return _text(str(value), where, depth)
+
+
 def _as_is(value: object, _where: str, _depth: int) -> Json:
     return cast("bool | None", value)
 
 
-# Order matters: a bool is an int.
+# Order matters: a bool is an int. docs/python.md has the table.
 _ENCODERS: Final[tuple[tuple[type[object] | tuple[type[object], ...], Callable[[object, str, int], Json]], ...]] = (
     ((bool, type(None)), _as_is),
     (int, _integer),
@@ -105,6 +131,10 @@ _ENCODERS: Final[tuple[tuple[type[object] | tuple[type[object], ...], Callable[[
     (str, _text),
     ((list, tuple), _items),
     (Mapping, _mapping),
+    (timedelta, _duration),
+    ((datetime, date, time), _iso),
+    ((Decimal, UUID, PurePath), _plain_text),
+    (bytes, _bytes),
 )
 
 

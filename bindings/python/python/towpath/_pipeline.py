@@ -112,11 +112,9 @@ class Pipeline(Generic[Out_co]):
             DefinitionError: when what is given is no step, no handle or no condition, or holds what cannot be stored.
         """
         what = placed(step)
-        stored = {name: store(value, f"{name} of step {id!r}") for name, value in what.fields.items()}
+        fields, reads = _stored(what, id)
         condition = None if when is None else as_condition(when, f"when= of step {id!r} is")
-        reads = [place for _, places in stored.values() for place in places]
-        fields = {name: record for name, (record, _) in stored.items()}
-        self._nodes.append(_Node(id, what, fields, tuple(reads), tuple(_after(after, id)), condition))
+        self._nodes.append(_Node(id, what, fields, reads, tuple(_after(after, id)), condition))
         return Handle(Place(self, id, kind=what.output))
 
     def output(self, handle: Handle[T], /) -> Pipeline[T]:
@@ -157,7 +155,8 @@ class Pipeline(Generic[Out_co]):
         if problems:
             raise PlanErrors(f"pipeline {self._name!r} cannot be built", problems)
         steps: list[Json] = [_record.step(n.id, n.step, n.fields, n.reads, n.after, n.when) for n in self._nodes]
-        return FrozenPipeline(_record.pipeline(self._name, steps, dict(self._params), self._output), dict(self._params))
+        record = _record.pipeline(self._name, steps, dict(self._params), self._output)
+        return FrozenPipeline(record, dict(self._params), None if self._output is None else self._output.kind)
 
     def __repr__(self) -> str:
         return f"<pipeline {self._name}: {', '.join(node.id for node in self._nodes) or 'no steps'}>"
@@ -190,6 +189,15 @@ class Pipeline(Generic[Out_co]):
             )
         for place in node.foreign(self):
             yield Problem(node.id, f"{place} belongs to another pipeline; give a handle of this one")
+
+
+def _stored(what: Placed, id: str) -> tuple[dict[str, Json], tuple[Place, ...]]:  # noqa: A002
+    """The fields of a step as they are stored, and what they read."""
+    if what.stored is not None:
+        return what.stored
+    stored = {name: store(value, f"{name} of step {id!r}") for name, value in what.fields.items()}
+    reads = tuple(place for _, places in stored.values() for place in places)
+    return {name: record for name, (record, _) in stored.items()}, reads
 
 
 def _after(after: Handle[object] | Sequence[Handle[object]], id: str) -> Iterable[Place]:  # noqa: A002

@@ -53,8 +53,10 @@ def step(  # noqa: PLR0913 - one argument for each part of the record
     if when is not None:
         record["when"] = when.record
     record["in_doubt"] = what.kind.in_doubt.replace("_", "-")
-    record["methods"] = {"observe": True} if what.kind.in_doubt == "observe" else {}
-    record["undo"] = "undo"
+    record["methods"] = dict[str, Json].fromkeys(what.methods, True)
+    record["undo"] = what.kind.undo
+    if what.best_effort:
+        record["best_effort"] = True
     record["retry"] = _retry(5)
     record["undo_retry"] = _retry(5)
     record["observe_retry"] = _retry(12)

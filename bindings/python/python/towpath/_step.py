@@ -5,16 +5,24 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar, cast, get_args
 
+from towpath._kinds import METHODS, methods_of, remember
 from towpath._types import argument_of, name_of
 from towpath.errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from towpath._handle import Place
+    from towpath._json import Json
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+UndoPolicy: TypeAlias = Literal["undo", "keep", "ask"]
+"""What becomes of the effect of a step when its run unwinds: it is undone, kept, or an operator is asked."""
 
 InDoubt: TypeAlias = Literal["no_effect", "idempotent", "observe", "ask_operator"]
 """What happens when it is not known whether an attempt took effect; every step declares it.
@@ -53,13 +61,18 @@ class Step(Generic[T_co]):
 
     if TYPE_CHECKING:
 
-        def __init_subclass__(cls, *, kind: str, in_doubt: InDoubt) -> None: ...
+        def __init_subclass__(cls, *, kind: str, in_doubt: InDoubt, undo_policy: UndoPolicy = "undo") -> None: ...
 
     else:
         # What is missing is told in the words of the package, not of Python.
-        def __init_subclass__(cls, *, kind: str | None = None, in_doubt: InDoubt | None = None) -> None:
+        def __init_subclass__(
+            cls, *, kind: str | None = None, in_doubt: InDoubt | None = None, undo_policy: UndoPolicy = "undo"
+        ) -> None:
             super().__init_subclass__()
-            cls.__kind__ = Kind.of(kind, in_doubt, f"class {cls.__name__}(Step[...], kind=..., in_doubt=...)")
+            cls.__kind__ = Kind.of(
+                kind, in_doubt, f"class {cls.__name__}(Step[...], kind=..., in_doubt=...)", undo_policy
+            )
+            remember(cls.__kind__.name, cls)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,9 +81,10 @@ class Kind:
 
     name: str
     in_doubt: InDoubt
+    undo: UndoPolicy = "undo"
 
     @staticmethod
-    def of(name: object, in_doubt: object, written: str) -> Kind:
+    def of(name: object, in_doubt: object, written: str, undo: object = "undo") -> Kind:
         """The kind of that name.
 
         Raises:
@@ -84,7 +98,9 @@ class Kind:
             known = ", ".join(get_args(InDoubt))
             said = "does not say" if in_doubt is None else f"says {in_doubt!r} for"
             raise DefinitionError(f"{name} {said} in_doubt: write {written}, with one of {known}")
-        return Kind(name, cast("InDoubt", in_doubt))
+        if undo not in get_args(UndoPolicy):
+            raise DefinitionError(f"{name} says undo_policy={undo!r}: write one of {', '.join(get_args(UndoPolicy))}")
+        return Kind(name, cast("InDoubt", in_doubt), cast("UndoPolicy", undo))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,38 +110,25 @@ class Placed:
     kind: Kind
     fields: Mapping[str, object]
     output: object
+    methods: tuple[str, ...] = ()
+    """What the kind may do beside running."""
+    best_effort: bool = False
+    stored: tuple[dict[str, Json], tuple[Place, ...]] | None = None
+    """Its fields as they are stored, when they are not one input each; and what they read."""
 
 
-class StepContext:
-    """What the body of a step gets beside its arguments.
+class Stock(ABC):
+    """A step whose code is in Rust: it says itself how it is stored."""
 
-    Its verbs (keys, checkpoints, waits, secrets) come with the native engine; for now it is what a step function names
-    as its first argument, and what a test hands over.
-
-    Example:
-        >>> from towpath import StepContext
-        >>> cx = StepContext.for_test()
-    """
-
-    @staticmethod
-    def for_test() -> StepContext:
-        """A context for calling a step function in a unit test.
-
-        Example:
-            >>> from towpath import StepContext, step
-            >>> @step("shop.double/v1", in_doubt="no_effect")
-            ... def double(cx: StepContext, number: int) -> int:
-            ...     return 2 * number
-            >>> double(StepContext.for_test(), 21)
-            42
-        """
-        return StepContext()
+    @abstractmethod
+    def __place__(self) -> Placed:
+        """What a pipeline records of it."""
 
 
-def call(kind: Kind, fields: Mapping[str, object], output: object) -> Step[Any]:
+def call(kind: Kind, fields: Mapping[str, object], output: object, methods: tuple[str, ...] = ()) -> Step[Any]:
     """The step that `.of(...)` of a step function makes; its class is `Step` itself."""
     step: Step[Any] = Step()
-    step.__placed__ = Placed(kind, fields, output)
+    step.__placed__ = Placed(kind, fields, output, methods)
     return step
 
 
@@ -146,11 +149,21 @@ def _placed(step: Step[object]) -> Placed:
     cls = type(step)
     if cls is Step:
         return step.__placed__
+    if isinstance(step, Stock):
+        return step.__place__()
     # Asked of the class itself: a base that is a dataclass would lend its fields and drop those of the class.
     if not dataclasses.is_dataclass(step) or "__dataclass_fields__" not in vars(cls):
         raise DefinitionError(f"{cls.__name__} is a step without fields; put @dataclass(frozen=True) above the class")
     fields = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
-    return Placed(cls.__kind__, fields, argument_of(cls, Step))
+    return Placed(cls.__kind__, fields, argument_of(cls, Step), _methods(cls))
+
+
+def _methods(cls: type[object]) -> tuple[str, ...]:
+    methods = [method for method in METHODS if method in methods_of(cls)]
+    # A sketch of a step, without its code, says what it will do.
+    if cast("Any", cls).__kind__.in_doubt == "observe" and "observe" not in methods:
+        methods.append("observe")
+    return tuple(methods)
 
 
 def _what(given: object) -> str:

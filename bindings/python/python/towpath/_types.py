@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
+import weakref
 from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 
@@ -42,12 +43,23 @@ def fields_of(kind: object) -> dict[str, object] | None:
     return {field.name: substitute(hints.get(field.name, UNKNOWN), bound) for field in dataclasses.fields(origin)}
 
 
+_HINTS: Final[weakref.WeakKeyDictionary[Any, dict[str, object]]] = weakref.WeakKeyDictionary()
+
+
 def hints_of(thing: object) -> dict[str, object]:
-    """The type hints of a class or function; empty when one of them cannot be resolved."""
-    try:
-        return dict(get_type_hints(thing))
-    except (NameError, AttributeError, TypeError):
-        return {}
+    """The type hints of a class or function; empty when one of them cannot be resolved.
+
+    What was resolved is kept as long as the class lives: evaluating hints costs more than a step may. What was not is
+    tried again, since the name may be there by then.
+    """
+    known = _HINTS.get(thing)
+    if known is None:
+        try:
+            known = dict(get_type_hints(thing))
+        except (NameError, AttributeError, TypeError):
+            return {}
+        _HINTS[thing] = known
+    return known
 
 
 def argument_of(cls: type[object], base: type[object]) -> object:

@@ -59,7 +59,7 @@ pub(super) fn record(state: &State, pipeline: PipelineName) -> PlanRecord {
 }
 
 /// What the machine finds wrong with the graph and its policies.
-fn structure(record: &PlanRecord) -> impl Iterator<Item = PlanProblem> {
+pub(super) fn structure(record: &PlanRecord) -> impl Iterator<Item = PlanProblem> {
     let found = towpath_machine::check(record);
     found.into_iter().map(|problem| PlanProblem::Record { step: problem.step, what: problem.what })
 }

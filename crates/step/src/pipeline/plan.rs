@@ -101,13 +101,15 @@ impl<Out: Output> Pipeline<Out> {
     /// # Ok::<(), PlanErrors>(())
     /// ```
     pub fn schema(&self) -> Json {
-        let params = self.frozen.params.iter().map(|param| (param.name.as_str(), param.describe));
+        let params = self.frozen.params.iter();
+        let params =
+            params.map(|param| (param.name.as_str(), |schemas: &mut Schemas| param.describe(schemas)));
         Json::of(&Schemas::of_all(params)).expect("a schema is json")
     }
 
     /// Whether there is a parameter of this name that takes this value.
     pub fn takes(&self, param: &str, value: &Json) -> bool {
-        self.frozen.params.iter().any(|p| p.name == param && (p.check)(value).is_ok())
+        self.frozen.params.iter().any(|p| p.name == param && p.misfit(value).is_none())
     }
 
     /// The same pipeline, whose runs give back JSON: for those that handle pipelines of any result side by side.
@@ -197,14 +199,9 @@ impl<Out: Output> Pipeline<Out> {
 
 /// What is wrong with the value of a parameter.
 fn misfit(param: &Param, value: &Json) -> Option<PlanProblem> {
-    let shape = (param.check)(value).map_err(|e| {
-        // Where in a value that fits into one line says nothing.
-        let text = e.to_string();
-        let what = text.split(" at line 1 column").next().unwrap_or(&text);
-        format!("is no {}: {what}", param.short_type())
-    });
     let canon = canonical::of_text(value.as_str()).map_err(|e| format!("cannot be stored: {e}"));
-    shape.and(canon).err().map(|what| PlanProblem::Value { param: param.name.clone(), what })
+    let what = param.misfit(value).or(canon.err())?;
+    Some(PlanProblem::Value { param: param.name.clone(), what })
 }
 
 impl<Out: Output> Clone for Pipeline<Out> {

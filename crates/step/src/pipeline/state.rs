@@ -2,7 +2,7 @@
 
 use super::{PlanProblem, encode::Encoded};
 use crate::{
-    Claim, Condition, Declared, Environment, Output, Reads, Step,
+    Claim, Condition, Declared, Environment, Output, Reads, Step, fits,
     handle::At,
     home::{Capture, Home, Whose},
     input::{Origin, ParamPlace, Part, Place, ReadOf, Reference},
@@ -97,13 +97,55 @@ pub(crate) struct Param {
     pub(crate) type_name: &'static str,
     pub(crate) type_id: TypeId,
     /// Whether a value has the parameter's shape.
-    pub(crate) check: fn(&Json) -> Result<(), serde_json::Error>,
-    pub(crate) describe: fn(&mut Schemas) -> Value,
+    kept: Kept,
     /// The gates that its values have passed: then it takes handles only.
     pub(crate) gates: Gates,
 }
 
+/// What the values of a parameter are held to.
+#[derive(Clone, Debug)]
+enum Kept {
+    /// A Rust type.
+    Type { check: fn(&Json) -> Result<(), serde_json::Error>, describe: fn(&mut Schemas) -> Value },
+    /// A schema.
+    Schema(Json),
+}
+
 impl Param {
+    /// A parameter of which a schema is known, and no type.
+    pub(crate) fn given(name: &str, schema: Json) -> Self {
+        Param {
+            gates: Gates::new(),
+            name: name.to_owned(),
+            type_name: type_name::<Json>(),
+            type_id: TypeId::of::<Json>(),
+            kept: Kept::Schema(schema),
+        }
+    }
+
+    /// What is wrong with a value, when it is none of this parameter.
+    pub(crate) fn misfit(&self, value: &Json) -> Option<String> {
+        match &self.kept {
+            Kept::Type { check, .. } => check(value).err().map(|e| {
+                // Where in a value that fits into one line says nothing.
+                let text = e.to_string();
+                let what = text.split(" at line 1 column").next().unwrap_or(&text);
+                format!("is no {}: {what}", self.short_type())
+            }),
+            Kept::Schema(schema) => match (schema.read(), value.read()) {
+                (Ok(schema), Ok(value)) => fits::misfit(&schema, &value),
+                (Err(e), _) | (_, Err(e)) => Some(format!("cannot be read: {e}")),
+            },
+        }
+    }
+
+    pub(crate) fn describe(&self, schemas: &mut Schemas) -> Value {
+        match &self.kept {
+            Kept::Type { describe, .. } => describe(schemas),
+            Kept::Schema(schema) => schema.read().unwrap_or_else(|_| schema::anything()),
+        }
+    }
+
     pub(crate) fn of<T: Output>(name: &str) -> Self {
         let mut gates = Gates::new();
         T::gates(&mut gates);
@@ -112,14 +154,13 @@ impl Param {
             name: name.to_owned(),
             type_name: type_name::<T>(),
             type_id: TypeId::of::<T>(),
-            check: |value| value.read::<T>().map(drop),
-            describe: T::schema,
+            kept: Kept::Type { check: |value| value.read::<T>().map(drop), describe: T::schema },
         }
     }
 
     /// Its schema, as a plan holds it.
     pub(crate) fn schema(&self) -> Json {
-        schema::bare(&Schemas::of(self.describe))
+        schema::bare(&Schemas::of(|schemas| self.describe(schemas)))
     }
 
     /// Its type as people write it, without the paths of modules.

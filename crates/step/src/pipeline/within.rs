@@ -60,7 +60,15 @@ impl<Out: Output> Draft<Out> {
         let home = self.shared.home();
         let mut state = self.shared.state();
         let prefix = state.id(id);
-        let wrong = pipeline.misgiven(&params);
+        let mut wrong = pipeline.misgiven(&params);
+        if pipeline.details().len() != pipeline.record().steps.len() {
+            wrong.push(PlanProblem::Record {
+                step: None,
+                what: "it was read from a record, which does not tell where its steps refer to each other: place a pipeline \
+                       that was built here"
+                    .into(),
+            });
+        }
         state.problems.extend(
             wrong
                 .into_iter()
