@@ -23,7 +23,7 @@ pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 /// How often everything is looked at.
 const LOOK: Duration = Duration::from_millis(40);
 /// Longest that one act may take.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Everything that is on the stage.
 pub(crate) struct Show {

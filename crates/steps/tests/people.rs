@@ -131,7 +131,7 @@ async fn an_answer_from_before_it_was_shown_does_not_count() {
 #[tokio::test]
 async fn what_rested_and_is_tried_again_asks_anew() {
     let first = yes(cx(), "user:ann");
-    let approval = || asked().quorum(2).expires(HOUR);
+    let approval = || asked().quorum(2).expires(HOUR).expired(Expired::Ask);
     assert_eq!(decide(approval(), &first).await.unwrap_err().kind(), FailureKind::NeedsOperator);
     let recorded = first.recorded();
     let rested = recorded.checkpoints.last().unwrap();

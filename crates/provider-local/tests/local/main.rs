@@ -1,4 +1,4 @@
-//! Releases on one machine, with real processes: the supervisor, the service of `examples/service.rs`, and clients.
+//! Releases on one machine, with real processes: the supervisor, the service of `examples/instance.rs`, and clients.
 #![expect(clippy::unwrap_used, reason = "tests, and the helpers that only they use")]
 
 mod chaos;

@@ -29,10 +29,10 @@ pub(crate) struct World {
 /// The binary of this crate.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_towpath-local");
 
-/// The service of `examples/service.rs`, which `cargo test` builds.
+/// The service of `examples/instance.rs`, which `cargo test` builds.
 fn service() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    let path = tests.parent().unwrap().parent().unwrap().join("examples/service");
+    let path = tests.parent().unwrap().parent().unwrap().join("examples/instance");
     assert!(
         path.is_file(),
         "{} is not built: run the tests without `--test`, or build the examples",
