@@ -68,6 +68,10 @@ fn probe_once(paths: &Paths) -> Result<(), StoreError> {
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(paths.uri("mode=ro&immutable=1"), flags);
     let connection = connection.map_err(|e| sql(OPERATION, e))?;
+    // Whoever was killed while it wrote the log back has left the first page newer than the rest, and a file that is
+    // shorter than the first page says. All that is missing is in the log, which is not read here: the size is not to
+    // be compared, and that is what this pragma makes of a connection that cannot write anyway.
+    connection.pragma_update(None, "writable_schema", true).map_err(|e| sql(OPERATION, e))?;
     check_format(&connection, MIGRATIONS.len()).map(drop)
 }
 

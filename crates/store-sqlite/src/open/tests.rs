@@ -136,6 +136,37 @@ fn a_file_of_a_newer_format_is_refused_untouched() {
     assert!(folder.contents() == before, "the file was touched");
 }
 
+/// The newest version of the first page that a write-ahead log has; <https://sqlite.org/fileformat2.html#the_write_ahead_log>.
+fn first_page(log: &[u8], page_bytes: usize) -> &[u8] {
+    const HEADER: usize = 32;
+    const FRAME_HEADER: usize = 24;
+    let frames = log[HEADER..].chunks_exact(FRAME_HEADER + page_bytes);
+    let frame = frames.filter(|frame| frame[..4] == 1_u32.to_be_bytes()).last();
+    &frame.expect("the first page was written")[FRAME_HEADER..]
+}
+
+#[test]
+fn a_file_whose_log_was_written_back_in_part_is_opened() {
+    let folder = Folder::new();
+    let connection = folder.open().unwrap();
+    connection.execute_batch("CREATE TABLE grown (x); INSERT INTO grown VALUES (zeroblob(1000000))").unwrap();
+    let cut = Folder::new();
+    let log = cut.0.join("journal.db-wal");
+    fs::copy(folder.0.join("journal.db-wal"), &log).unwrap();
+    // A process that was killed after the first page, which has the size that the file is to have.
+    let mut database = fs::read(folder.file()).unwrap();
+    let page = first_page(&fs::read(&log).unwrap(), 4096).to_owned();
+    database[..4096].copy_from_slice(&page);
+    let pages = u32::from_be_bytes(database[28..32].try_into().unwrap());
+    assert!(pages as usize * 4096 > database.len(), "the file is not shorter than its first page says");
+    fs::write(cut.file(), database).unwrap();
+    let opened = cut.open().unwrap();
+    let length: i64 = opened.query_row("SELECT length(x) FROM grown", [], |row| row.get(0)).unwrap();
+    assert_eq!(length, 1_000_000);
+    let check: String = opened.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+}
+
 #[test]
 fn a_newer_format_that_is_only_in_the_log_is_refused_and_stays_there() {
     let folder = Folder::new();
