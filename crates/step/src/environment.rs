@@ -6,6 +6,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
+use towpath_model::Json;
 
 /// Where releases go: a name for a platform, a router, a source of metrics and whatever else belongs together.
 ///
@@ -49,15 +50,28 @@ pub struct Environment {
     /// The gates that what goes into it must have passed, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     accepts: Vec<String>,
-    /// The same, as types: for the check of a plan, which is made where the plan is written.
+    /// When it takes something in: a calendar, as its own kind stores it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    windows: Option<Json>,
+    /// The gates as types: for the check of a plan, which is made where the plan is written.
     #[serde(skip)]
     passed: Gates,
+    /// The windows in words, or what is wrong with them: for the same check.
+    #[serde(skip)]
+    times: Option<Result<String, String>>,
 }
 
 impl Environment {
     /// The environment of this name: a slug, `[a-z0-9-]{1,64}`; another one is reported when the plan is built.
     pub fn named(name: impl Into<String>) -> Self {
-        Environment { name: name.into(), roles: BTreeMap::new(), accepts: Vec::new(), passed: Vec::new() }
+        Environment {
+            name: name.into(),
+            roles: BTreeMap::new(),
+            accepts: Vec::new(),
+            windows: None,
+            passed: Vec::new(),
+            times: None,
+        }
     }
 
     /// Has `role` played by the provider that is bound as `provider`.
@@ -109,6 +123,46 @@ impl Environment {
         self
     }
 
+    /// Has it take something in only while this calendar is open.
+    ///
+    /// A step with an effect that goes into it on the way forward must then stand behind a step that waits for that calendar,
+    /// such as a stock `Window`, and behind it nobody may be asked any more: what was open at the question may be closed at
+    /// the answer. Undoing, and the steps of `on_failure` and `finally`, are held up by nothing; a step that must not be,
+    /// such as a rollback, says [`at_any_time`](crate::Handle::at_any_time).
+    ///
+    /// ```
+    /// # extern crate towpath_step as towpath;
+    /// use towpath_step::{Environment, Pipeline, StepContext, StepError, step};
+    /// # use towpath_step::{PlanProblem, Times, model::Json};
+    /// # struct Calendar(&'static str);
+    /// # impl Times for Calendar {
+    /// #     fn stored(&self) -> Result<Json, String> { Json::of(self.0).map_err(|e| e.to_string()) }
+    /// #     fn words(&self) -> String { self.0.to_owned() }
+    /// # }
+    ///
+    /// #[step("shop.route/v1", idempotent)]
+    /// async fn route(_cx: &StepContext, to: Environment) -> Result<(), StepError> { Ok(()) }
+    ///
+    /// # let office = Calendar("open mon-thu 09:00-16:00");
+    /// let production = Environment::named("production").windows(&office);
+    /// let p = Pipeline::new("checkout");
+    /// p.step("route", route::of(&production));
+    /// let errors = p.build().unwrap_err();
+    /// assert!(errors.to_string().contains("place a `Window::before(&…)` of it"), "{errors}");
+    /// ```
+    #[must_use]
+    pub fn windows(mut self, calendar: &impl Times) -> Self {
+        let stored = calendar.stored();
+        self.times = Some(stored.as_ref().map(|_| calendar.words()).map_err(String::clone));
+        self.windows = stored.ok();
+        self
+    }
+
+    /// The calendar by which it takes something in, as its own kind stores it; `None` when it does at any time.
+    pub fn calendar(&self) -> Option<&Json> {
+        self.windows.as_ref()
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -122,6 +176,11 @@ impl Environment {
     /// The gates as types.
     pub(crate) fn passed(&self) -> &[Passed] {
         &self.passed
+    }
+
+    /// Its windows in words, or what is wrong with them, where they were described.
+    pub(crate) fn times(&self) -> Option<&Result<String, String>> {
+        self.times.as_ref()
     }
 
     /// The name of the provider that plays a role.
@@ -146,6 +205,23 @@ impl Environment {
         let name = self.binding(need.name()).to_owned();
         need.named(name)
     }
+}
+
+/// What says when an [`Environment`] takes something in: the stock `Calendar`, or one of your own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say when an environment is open",
+    label = "no calendar",
+    note = "give it a calendar: `Calendar::in_zone(\"Europe/Berlin\").open(\"mon-thu 09:00-16:00\")`"
+)]
+pub trait Times {
+    /// It as a plan stores it. A step that waits for it tells the same by [`opens`](crate::Step::opens).
+    ///
+    /// # Errors
+    /// What is wrong with it, in words; reported when the plan is built.
+    fn stored(&self) -> Result<Json, String>;
+
+    /// In words, for people: `open mon-thu 09:00-16:00, Europe/Berlin`.
+    fn words(&self) -> String;
 }
 
 /// What a step says it has power over, so that two masters of one thing are found when the plan is built.

@@ -93,7 +93,7 @@ mod steps;
 
 pub use body::{Before, Body, Claims, Compensate, Declares, Foresee, Observe, Preview};
 pub use context::{RunFailure, Signal, SignalWithin, Sleep, StepContext};
-pub use environment::{Claim, Environment};
+pub use environment::{Claim, Environment, Times};
 pub use erased::{ErasedStep, Observed, Undo, UndoEnded};
 pub use error::StepError;
 pub use gate::{Approved, ApprovedFields, Gate, Verified, VerifiedFields, Voice};

@@ -13,6 +13,7 @@ mod saved;
 mod shown;
 mod state;
 mod thaw;
+mod windows;
 mod within;
 
 pub use draft::Draft;

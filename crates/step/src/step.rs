@@ -99,6 +99,12 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
         false
     }
 
+    /// The calendar that is open once it is done, as [`Times::stored`](crate::Times::stored) gives it: for the environments
+    /// that take something in only then.
+    fn opens(&self) -> Option<Json> {
+        None
+    }
+
     /// The providers that this step asks for: those of its kind, as its environment names them.
     fn needs_here(&self) -> Vec<Need> {
         let needs = Self::needs();

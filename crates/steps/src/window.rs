@@ -9,8 +9,8 @@ use calendar::Standing;
 use crate::approval::{Answer, who::Who};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use towpath_model::{InDoubt, Timestamp};
-use towpath_step::{Output, Reads, Step, StepContext, StepError, Voice};
+use towpath_model::{InDoubt, Json, Timestamp};
+use towpath_step::{Environment, Output, Reads, Step, StepContext, StepError, Times, Voice};
 
 /// Longest that a calendar is trusted for: then it is looked at again, because rules of time zones change.
 const LOOK_AGAIN: Duration = Duration::from_secs(7 * 86_400);
@@ -32,7 +32,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(7 * 86_400);
 /// # Ok::<(), PlanErrors>(())
 /// ```
 ///
-/// A step that must not begin outside comes `after` it. It is open at the moment in which it says so; what follows may well
+/// A step that must not begin outside comes `after` it; an [`Environment`] that has `windows` insists on one, which is
+/// [`Window::before`] it. It is open at the moment in which it says so; what follows may well
 /// end later.
 ///
 /// Who may, opens it before its time with `towpath approve RUN STEP --comment WHY`: the reason must be given, and stands in
@@ -72,6 +73,32 @@ impl Window {
     /// Waits until this calendar is open. Anybody may open it before its time, by a reason.
     pub fn of(calendar: Calendar) -> Self {
         Window { calendar, override_from: Who::default() }
+    }
+
+    /// Waits until this environment takes something in: by its `windows`, and at once when it has none. Anybody may open it
+    /// before its time, by a reason.
+    ///
+    /// ```
+    /// # extern crate towpath_step as towpath;
+    /// use towpath_step::{Environment, Pipeline, PlanErrors, StepContext, StepError, step};
+    /// use towpath_steps::{Calendar, Window};
+    ///
+    /// #[step("shop.promote/v1", idempotent)]
+    /// async fn promote(_cx: &StepContext, to: Environment) -> Result<(), StepError> { Ok(()) }
+    ///
+    /// let office = Calendar::in_zone("Europe/Berlin").open("mon-thu 09:00-16:00");
+    /// let production = Environment::named("production").windows(&office);
+    /// let p = Pipeline::new("checkout");
+    /// let open = p.step("window", Window::before(&production));
+    /// // Without the window this would not build.
+    /// p.step("promote", promote::of(&production)).after(&open);
+    /// p.build()?;
+    /// # Ok::<(), PlanErrors>(())
+    /// ```
+    pub fn before(environment: &Environment) -> Self {
+        // What is no calendar of these is told when the pipeline is built: nothing then waits for what the environment wants.
+        let calendar = environment.calendar().and_then(|json| json.read().ok());
+        Window::of(calendar.unwrap_or_else(Calendar::utc))
     }
 
     /// Only these may open it before its time, by the name under which they send: `user:ann`. Given more than once, all of
@@ -119,6 +146,10 @@ impl Step for Window {
 
     fn reads(&self) -> Reads {
         Reads::none()
+    }
+
+    fn opens(&self) -> Option<Json> {
+        self.calendar.stored().ok()
     }
 
     /// Until it opens, everybody else would wait for the lock, and only people can have it open before its time.

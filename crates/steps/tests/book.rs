@@ -51,6 +51,22 @@ fn windows_of_the_book_build() {
     p.output(&open).build().unwrap();
 }
 
+#[cfg(feature = "deploy")]
+#[test]
+fn environments_of_the_book_open_and_close() {
+    use towpath_step::{Approved, Environment};
+    use towpath_steps::deploy::{BlueGreen, Release};
+    use towpath_steps::{Calendar, Window};
+    let p = Pipeline::new("release");
+    let release = p.param::<Release>("release");
+    let office = Calendar::in_zone("Europe/Berlin").open("mon-thu 09:00-16:00");
+    let production = Environment::named("production").accepts::<Approved<Release>>().windows(&office);
+    let ok = p.step("approve", Approval::of(&release));
+    let open = p.step("window", Window::before(&production)).after(&ok);
+    p.step("live", BlueGreen::of(&ok).to(&production)).after(&open);
+    p.build().unwrap();
+}
+
 #[cfg(feature = "http")]
 #[test]
 fn requests_of_the_book_build() {

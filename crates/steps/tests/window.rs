@@ -2,10 +2,34 @@
 
 use serde_json::json;
 use std::time::Duration;
-use towpath_model::{FailureKind, Timestamp};
-use towpath_step::{Step, StepContext, StepError};
+use towpath_model::{FailureKind, InDoubt, Timestamp};
+use towpath_step::{Environment, Reads, Step, StepContext, StepError};
 use towpath_steps::{Calendar, Window, WindowOpen};
 use towpath_testkit::{ForTest, TestContext};
+
+/// Goes into an environment.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Promote {
+    to: Environment,
+}
+
+impl Step for Promote {
+    const KIND: &'static str = "shop.promote/v1";
+    const IN_DOUBT: InDoubt = InDoubt::Idempotent;
+    type Output = ();
+
+    fn reads(&self) -> Reads {
+        Reads::none()
+    }
+
+    fn environment(&self) -> Option<&Environment> {
+        Some(&self.to)
+    }
+
+    async fn run(&self, _cx: &StepContext) -> Result<(), StepError> {
+        Ok(())
+    }
+}
 
 // The clock of a test stands at the beginning of 2030, on a Tuesday.
 const START: i64 = 1_893_456_000_000_000;
@@ -105,6 +129,38 @@ fn a_rule_that_cannot_be_read_is_a_plan_error() {
     p.step("window", Window::of(Calendar::utc().open("workdays")));
     let errors = p.build().unwrap_err().to_string();
     assert!(errors.contains("window") && errors.contains("\"workdays\" is no day"), "{errors}");
+}
+
+#[test]
+fn an_environment_with_windows_wants_its_own_and_says_when_it_opens() {
+    let pipeline = |office: Calendar, wants: &Calendar| {
+        let p = towpath_step::Pipeline::new("checkout");
+        let production = Environment::named("production").windows(wants);
+        let open = p.step("window", Window::of(office));
+        p.step("promote", Promote { to: production }).after(&open);
+        p.build()
+    };
+    let office = || Calendar::in_zone("Europe/Berlin").open("mon-thu 09:00-16:00");
+    pipeline(office(), &office()).unwrap();
+    let told = pipeline(Calendar::utc(), &office()).unwrap_err().to_string();
+    let times =
+        "only at its times (open mon-thu 09:00-16:00, Europe/Berlin), and no step waits for them first";
+    assert!(told.contains(times), "{told}");
+    let misread = pipeline(Calendar::utc(), &Calendar::utc().open("workdays")).unwrap_err().to_string();
+    assert!(
+        misread.contains("step promote: the windows of the environment \"production\" cannot be read: "),
+        "{misread}"
+    );
+    assert!(misread.contains("\"workdays\" is no day"), "{misread}");
+}
+
+#[tokio::test]
+async fn an_environment_is_waited_for_by_its_own_calendar() {
+    let mornings = Calendar::utc().open("mon-fri 09:00-12:00");
+    let production = Environment::named("production").windows(&mornings);
+    assert_eq!(open(Window::before(&production), &cx()).await.unwrap().at, at(9));
+    let staging = Environment::named("staging");
+    assert_eq!(open(Window::before(&staging), &cx()).await.unwrap().at, at(0), "it has none");
 }
 
 #[tokio::test]

@@ -133,6 +133,14 @@ impl At {
         }
     }
 
+    /// Frees it of the windows of its environment.
+    pub(crate) fn at_any_time(&self) {
+        match self.owner {
+            Owner::Step(node) => self.draft.state().steps[node].detail.at_any_time = true,
+            Owner::Pipeline(_) | Owner::Nobody => self.no_option("at_any_time"),
+        }
+    }
+
     /// Allows that a lock is held while it waits for people.
     pub(crate) fn while_holding(&self) {
         match self.owner {

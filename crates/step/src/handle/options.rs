@@ -26,6 +26,13 @@ impl<T: Output> Handle<T> {
         self
     }
 
+    /// Lets it go into its environment at any time, whatever the [`windows`](crate::Environment::windows) of that say: for what
+    /// must not wait, such as a rollback.
+    pub fn at_any_time(self) -> Self {
+        self.at.at_any_time();
+        self
+    }
+
     /// Lets the run go on when it fails for good; who reads its output is skipped then.
     pub fn best_effort(self) -> Self {
         self.at.set("best_effort", |step| step.best_effort = true);

@@ -1,6 +1,6 @@
 //! Freezing a draft.
 
-use super::{Pipeline, PlanErrors, PlanProblem, State, guard, locks, plan::Frozen, shown};
+use super::{Pipeline, PlanErrors, PlanProblem, State, guard, locks, plan::Frozen, shown, windows};
 use crate::Output;
 use std::{collections::BTreeMap, sync::Arc};
 use towpath_model::{Json, PLAN_FORMAT, PipelineName, PlanRecord, canonical, limits};
@@ -16,6 +16,7 @@ pub(super) fn build<Out: Output>(state: &State) -> Result<Pipeline<Out>, PlanErr
     problems.extend(shown::complete(&mut record));
     problems.extend(structure(&record));
     problems.extend(guard::problems(&state.steps, &state.params));
+    problems.extend(windows::problems(&state.steps));
     problems.extend(locks::problems(&state.held_steps()));
     let text = canonical::of(&record).unwrap_or_else(|whole| {
         uncanonical(&record, &whole, &mut problems);

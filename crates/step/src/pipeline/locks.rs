@@ -159,7 +159,8 @@ fn within(steps: &[StepDraft]) -> Vec<&StepId> {
     found
 }
 
-fn predecessors(step: &StepRecord) -> Vec<&StepId> {
+/// The steps that a step waits for.
+pub(super) fn predecessors(step: &StepRecord) -> Vec<&StepId> {
     let operands = step.when.iter().flat_map(Condition::operands).filter_map(|operand| match operand {
         Operand::From { step, .. } => Some(step),
         _ => None,
@@ -168,7 +169,10 @@ fn predecessors(step: &StepRecord) -> Vec<&StepId> {
 }
 
 /// Everything that is reached from a step, without it.
-fn reach<'a>(from: &'a StepId, edges: &HashMap<&'a StepId, Vec<&'a StepId>>) -> BTreeSet<&'a StepId> {
+pub(super) fn reach<'a>(
+    from: &'a StepId,
+    edges: &HashMap<&'a StepId, Vec<&'a StepId>>,
+) -> BTreeSet<&'a StepId> {
     let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
     while let Some(step) = open.pop() {
         open.extend(edges.get(step).into_iter().flatten().filter(|next| seen.insert(**next)));

@@ -115,6 +115,26 @@ pub enum PlanProblem {
         /// The gates that nothing it reads has passed.
         missing: Vec<String>,
     },
+    /// A step goes into an environment at a time that nobody has looked at.
+    Windows {
+        /// The step.
+        step: StepId,
+        /// The environment.
+        environment: String,
+        /// When it takes something in, in words.
+        times: String,
+        /// A step that waits for people after the calendar was looked at.
+        asks: Option<StepId>,
+    },
+    /// The windows of an environment cannot be read.
+    Times {
+        /// The step that goes there.
+        step: StepId,
+        /// The environment.
+        environment: String,
+        /// What is wrong with them.
+        what: String,
+    },
     /// Two have power over one thing.
     Owners {
         /// The thing.
@@ -195,6 +215,8 @@ impl PlanProblem {
             | PlanProblem::Encoding { step, .. }
             | PlanProblem::Environments { step, .. }
             | PlanProblem::Gate { step, .. }
+            | PlanProblem::Windows { step, .. }
+            | PlanProblem::Times { step, .. }
             | PlanProblem::Holding { step, .. }
             | PlanProblem::Condition { step, .. } => Some(step),
             PlanProblem::Foreign { step, .. } | PlanProblem::Record { step, .. } => step.as_ref(),
@@ -217,6 +239,25 @@ impl PlanProblem {
                  the output of the step that asks, such as an Approval (`after` is for order, not for safety)",
                 missing.join(" and ")
             ),
+            PlanProblem::Windows { environment, times, asks, .. } => {
+                write!(
+                    f,
+                    "the environment {environment:?} takes something in only at its times ({times}), and "
+                )?;
+                match asks {
+                    None => f.write_str(
+                        "no step waits for them first: place a `Window::before(&…)` of it, and this step `after` that",
+                    )?,
+                    Some(asks) => write!(
+                        f,
+                        "step {asks} waits for people after they were looked at: place the `Window::before(&…)` after it"
+                    )?,
+                }
+                f.write_str("; what must not wait says `at_any_time`")
+            }
+            PlanProblem::Times { environment, what, .. } => {
+                write!(f, "the windows of the environment {environment:?} cannot be read: {what}")
+            }
             PlanProblem::Owners { thing, owners } => {
                 let all: Vec<_> =
                     owners.iter().map(|(owner, step)| format!("{owner} (step {step})")).collect();
@@ -264,9 +305,11 @@ impl fmt::Display for PlanProblem {
                     "the output cannot be what `{what}` gives: place a step that reads it, and give its output"
                 )
             }
-            PlanProblem::Environments { .. } | PlanProblem::Gate { .. } | PlanProblem::Owners { .. } => {
-                self.guard(f)
-            }
+            PlanProblem::Environments { .. }
+            | PlanProblem::Gate { .. }
+            | PlanProblem::Windows { .. }
+            | PlanProblem::Times { .. }
+            | PlanProblem::Owners { .. } => self.guard(f),
             PlanProblem::LockName { lock, error } => write!(f, "{lock:?} is not the name of a lock: {error}"),
             PlanProblem::Holding { lock, .. } => write!(
                 f,

@@ -56,6 +56,10 @@ pub(crate) struct Detail {
     pub(crate) people: bool,
     /// Whether its author has it wait for people under a lock.
     pub(crate) while_holding: bool,
+    /// The calendar that is open once it is done.
+    pub(crate) opens: Option<Json>,
+    /// Whether its author has it go into its environment whatever the windows of that say.
+    pub(crate) at_any_time: bool,
     /// The steps of one item.
     pub(crate) inner: Option<Inner>,
 }
@@ -73,6 +77,7 @@ impl Detail {
             environment: step.environment().cloned(),
             claims: step.claims(),
             people: step.waits_for_people(),
+            opens: step.opens(),
             ..Detail::default()
         };
         S::Output::gates(&mut detail.gates);

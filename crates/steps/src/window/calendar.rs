@@ -4,7 +4,8 @@ use super::rule::{Closed, Weekly};
 use jiff::{civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::{collections::BTreeSet, fmt};
-use towpath_model::Timestamp;
+use towpath_model::{Json, Timestamp};
+use towpath_step::Times;
 
 /// How far ahead an opening is looked for.
 const DAYS_AHEAD: i64 = 731;
@@ -100,6 +101,16 @@ impl fmt::Display for Calendar {
         let open = if open.is_empty() { "always".to_owned() } else { open.join(" and ") };
         write!(f, "open {open}, {zone}")?;
         closed.iter().try_for_each(|span| write!(f, "; closed {} to {}", span.from, span.to))
+    }
+}
+
+impl Times for Calendar {
+    fn stored(&self) -> Result<Json, String> {
+        Json::of(self).map_err(|e| e.to_string())
+    }
+
+    fn words(&self) -> String {
+        self.to_string()
     }
 }
 

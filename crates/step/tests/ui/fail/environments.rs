@@ -20,4 +20,5 @@ struct Given {
 
 fn main() {
     Pipeline::new("p").param::<Environment>("to");
+    Environment::named("production").windows(&"mon-fri 09:00-16:00");
 }
