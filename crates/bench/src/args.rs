@@ -35,6 +35,10 @@ pub(crate) enum Test {
     Sequential,
     /// 1,000 runs of 10 steps: one line with 64 in flight, and one with 1,000.
     Concurrent,
+    /// Verifying the chains of 1,000,000 events, and what chaining one costs.
+    Audit,
+    /// Appends beside the removal of 4 runs of 10,000 events, and beside as much other writing.
+    Retention,
 }
 
 /// What a commit promises.

@@ -4,11 +4,14 @@
 //! same run on the same disk. What people read goes to standard error.
 
 mod args;
+mod audit;
 mod floor;
 mod load;
 mod machine;
 mod report;
+mod retention;
 mod rounds;
+mod runs;
 mod tests;
 
 use clap::Parser;
@@ -22,6 +25,8 @@ fn main() -> ExitCode {
         args::Test::Floor => tests::floor(&args),
         args::Test::Sequential => tests::sequential(&args),
         args::Test::Concurrent => tests::concurrent(&args),
+        args::Test::Audit => tests::audit(&args),
+        args::Test::Retention => tests::retention(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,8 +3,10 @@
 use crate::{
     BoxError,
     args::Args,
+    audit::{self, Audit},
     floor::{Rows, transitions_per_second},
     report::{line, median, quantile, round, say},
+    retention::{self, Retention},
     rounds::{Round, drive},
 };
 use serde_json::{Map, Value, json};
@@ -136,4 +138,40 @@ pub(crate) fn concurrent(args: &Args) -> Result<(), BoxError> {
         line(fields)?;
     }
     Ok(())
+}
+
+/// `audit`.
+pub(crate) fn audit(args: &Args) -> Result<(), BoxError> {
+    let place = place(args)?;
+    let mut rounds = Vec::new();
+    for _ in 0..args.rounds {
+        rounds.push(audit::audit(&place.path, args.n.unwrap_or(1_000_000))?);
+    }
+    let of = |what: fn(&Audit) -> f64| median(rounds.iter().map(what).collect());
+    let verify = of(|a| a.verify.as_secs_f64());
+    let floor = of(|a| a.floor.as_secs_f64());
+    let mut fields = head(args, "audit");
+    fields.insert("events".into(), json!(rounds.first().map_or(0, |a| a.events)));
+    fields.insert("verify_s".into(), round(verify));
+    fields
+        .insert("verify_us_per_event".into(), round(of(|a| a.verify.as_secs_f64() * 1e6 / a.events as f64)));
+    fields.insert("floor_s".into(), round(floor));
+    fields.insert("ratio_to_floor".into(), round(floor / verify));
+    fields.insert("chain_cpu_us_per_event".into(), round(of(|a| a.chain.as_secs_f64() * 1e6)));
+    fields.insert("floor_hash_us_per_event".into(), round(of(|a| a.hashes.as_secs_f64() * 1e6)));
+    Ok(line(fields)?)
+}
+
+/// `retention`.
+pub(crate) fn retention(args: &Args) -> Result<(), BoxError> {
+    let place = place(args)?;
+    let rounds: Vec<Retention> =
+        (0..args.rounds).map(|n| retention::retention(&place.path, n)).collect::<Result<_, _>>()?;
+    let of = |what: fn(&Retention) -> f64| round(median(rounds.iter().map(what).collect()));
+    let mut fields = head(args, "retention");
+    fields.insert("append_p99_ms".into(), of(|r| r.p99.as_secs_f64() * 1e3));
+    fields.insert("floor_append_p99_ms".into(), of(|r| r.floor_p99.as_secs_f64() * 1e3));
+    fields.insert("appends".into(), of(|r| r.appends as f64));
+    fields.insert("removal_s".into(), of(|r| r.took.as_secs_f64()));
+    Ok(line(fields)?)
 }

@@ -1,15 +1,16 @@
 //! The command as a function.
 
 use crate::{
+    archive,
     args::{Args, Command, LockAct, LockArgs},
-    attempt,
+    attempt, backup,
     cx::{Cx, Spelling},
-    explain,
+    evidence, explain,
     fault::{Fault, FaultKind, exit},
     init, journal, live, locks,
     open::Address,
     out::Out,
-    plan, rollback, runs,
+    plan, redact, retain, rollback, runs,
     send::{self, Letter},
     setup::{Ready, Setup},
     show, start, tick, verify, watch,
@@ -126,6 +127,7 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
     // What works on no run needs no store.
     let args = match args.command {
         Command::Init(init) => return init::init(out, init).map(|()| exit::OK),
+        Command::Key(args) => return evidence::key(out, &args).map(|()| exit::OK),
         command => Args { command, ..args },
     };
     let address = Address::of_process(&args.common);
@@ -142,30 +144,51 @@ async fn command(app: App, args: Args, binary: &str, out: &mut Out) -> Result<u8
         }
         command => command,
     };
-    let (store, spelling) = match app.store {
+    let command = match command {
+        Command::Verify(args) if args.what.run.as_deref().and_then(archive::path).is_some() => {
+            return verify::file(out, &args);
+        }
+        Command::Backup(args) if app.store.is_none() => {
+            return backup::backup(out, &address, args).await.map(|()| exit::OK);
+        }
+        command => command,
+    };
+    let (command, archived) = archive::opened(command).await?;
+    let (store, spelling) = match archived.or(app.store) {
         Some(store) => (store, Spelling::plain(binary)),
         None if command.makes_a_store(app.setup.is_none()) => {
             (address.open_or_make().await?, Spelling::new(binary, &address))
         }
         None => (address.open().await?, Spelling::new(binary, &address)),
     };
-    let cx = &mut Cx { store, out, spelling };
+    on_store(&mut Cx { store, out, spelling }, app.setup, command).await
+}
+
+/// Runs a command that works on a store.
+async fn on_store(cx: &mut Cx<'_>, setup: Option<Setup>, command: Command) -> Result<u8, Fault> {
     let letter = match command {
         Command::Runs(args) => return runs::runs(cx, args).await.map(|()| exit::OK),
         Command::Show(args) => return show::show(cx, args).await.map(|()| exit::OK),
         Command::Watch(args) => return watch::watch(cx, args).await,
         Command::Journal(args) => return journal::journal(cx, args).await.map(|()| exit::OK),
-        Command::Rollback(args) => return rollback::rollback(cx, app.setup, args).await,
+        Command::Rollback(args) => return rollback::rollback(cx, setup, args).await,
         Command::Live(args) => return live::live(cx, args).await.map(|()| exit::OK),
         Command::Explain(args) => return explain::explain(cx, args).await.map(|()| exit::OK),
         Command::Verify(args) => {
             let is_intact = verify::verify(cx, args).await?;
             return Ok(if is_intact { exit::OK } else { exit::FAILED });
         }
-        Command::Init(_) => unreachable!("it was answered before a store was opened"),
-        Command::Start(args) => return start::start(cx, app.setup, args).await,
-        Command::Try(args) => return attempt::attempt(cx, app.setup, args).await,
-        Command::Tick(args) => return tick::tick(cx, app.setup, args).await,
+        Command::Archive(args) => return archive::archive(cx, args).await,
+        Command::Redact(args) => return redact::redact_event(cx, args).await.map(|()| exit::OK),
+        Command::Retain(args) => return retain::retain(cx, args).await.map(|()| exit::OK),
+        Command::Export(args) => return evidence::export(cx, args).await.map(|()| exit::OK),
+        Command::Backup(_) => {
+            return Err(Fault::failed("this command has a store of its own: back that up by its own means"));
+        }
+        Command::Init(_) | Command::Key(_) => unreachable!("it was answered before a store was opened"),
+        Command::Start(args) => return start::start(cx, setup, args).await,
+        Command::Try(args) => return attempt::attempt(cx, setup, args).await,
+        Command::Tick(args) => return tick::tick(cx, setup, args).await,
         Command::Plan(_) | Command::Eject(_) | Command::Schema(_) => {
             unreachable!("it was answered before the store was opened")
         }

@@ -1,24 +1,29 @@
 //! The command line.
 
 use crate::{
+    archive::Archive,
     attempt::Try,
+    backup::Backup,
+    evidence::{Export, Key},
     init::Init,
     live::Live,
     plan::{Eject, PlanArgs, Schema},
+    retain::Retain,
     rollback::Rollback,
     start::Start,
     watch::Watch,
     when,
 };
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 use towpath::model::{Actor, Json, Name, PipelineName, Status, StepId};
 
 const EXITS: &str = "\
 Exit codes: 0 all is well; 1 it failed, was refused, or is not intact; 2 the command line is wrong; 3 sent, and not
 answered yet. `tick` has its own, see `tick --help`.
 
-RUN is a run's id, any unique prefix of one, or the run's key.";
+RUN is a run's id, any unique prefix of one, or the run's key. Commands that only look at a run take an archive, too: the
+path of a file whose name ends with .towpath.";
 
 const TICK_EXITS: &str = "\
 Exit codes: 0 every run has settled; 10 something is parked: tick again later; 20 a run is stuck: `explain` it; 1 a run
@@ -89,6 +94,18 @@ pub(crate) enum Command {
     Locks,
     /// Take a lock from the run that holds it
     Lock(LockArgs),
+    /// Write a run with its items into a file that needs no store
+    Archive(Archive),
+    /// Remove runs that have been over for long enough
+    Retain(Retain),
+    /// Remove the payload of an event; its header stays
+    Redact(Redact),
+    /// Copy a store that may be in use into a file
+    Backup(Backup),
+    /// Write anchors and signed heads into a file, to be kept elsewhere
+    Export(Export),
+    /// Make a key that signs heads and anchors, or say the public line of one
+    Key(Key),
     /// Drive whatever is due, and return
     Tick(Tick),
     /// Start a run of a pipeline
@@ -170,6 +187,12 @@ impl Standing {
         Err(format!("want one of {}", all.join(", ")))
     }
 
+    /// How a run ended, as a word.
+    pub(crate) fn parse_end(text: &str) -> Result<&'static str, String> {
+        let word = ENDS.into_iter().find(|word| *word == text);
+        word.ok_or_else(|| format!("want one of {}", ENDS.join(", ")))
+    }
+
     /// The status that such runs have.
     pub(crate) fn status(self) -> Status {
         match self {
@@ -192,13 +215,29 @@ pub(crate) struct Journal {
 }
 
 #[derive(Debug, ClapArgs)]
-#[group(required = true, multiple = false)]
 pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) what: Verified,
+    /// Public keys by which signatures are believed; verifies the signatures of an archive as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Anchors that were exported earlier: those of the store must begin with them
+    #[arg(long, value_name = "FILE", requires = "anchors")]
+    pub(crate) kept: Option<PathBuf>,
+}
+
+/// What is verified.
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Verified {
     /// The run
     pub(crate) run: Option<String>,
     /// Every run
     #[arg(long)]
     pub(crate) all: bool,
+    /// Hold the store to what was anchored and signed: finds ends that were cut off and runs that are missing
+    #[arg(long)]
+    pub(crate) anchors: bool,
 }
 
 /// What everything takes that is sent to a run.
@@ -370,6 +409,20 @@ pub(crate) struct Release {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct Redact {
+    /// The run, which must be over
+    pub(crate) run: String,
+    /// Number of the event
+    pub(crate) seq: u64,
+    /// Why, in your words
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Who removes it [default: os-user:NAME]
+    #[arg(long = "as", value_name = "ACTOR")]
+    pub(crate) actor: Option<Actor>,
+}
+
+#[derive(Debug, ClapArgs)]
 #[command(after_help = TICK_EXITS)]
 pub(crate) struct Tick {
     /// When to return: when every run has settled or needs somebody, or as soon as nothing can go on now
@@ -415,7 +468,7 @@ mod tests {
         assert!(error(&["towpath", "signal", "r", "go", "yes"]).contains("text needs its own quotes"));
         assert!(error(&["towpath", "resolve", "r"]).contains("--done <JSON>|--not-done"));
         assert!(error(&["towpath", "abandon", "r"]).contains("--reason <TEXT>"));
-        assert!(error(&["towpath", "verify"]).contains("<RUN|--all>"));
+        assert!(error(&["towpath", "verify"]).contains("<RUN|--all|--anchors>"));
     }
 
     /// The commands that the tables of a page tell of, by the words in the first column.

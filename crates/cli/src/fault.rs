@@ -1,7 +1,10 @@
 //! What can go wrong with a command, and the exit code that it has.
 
 use std::{error::Error, fmt, io};
-use towpath::{engine::EngineError, store::StoreError};
+use towpath::{
+    engine::{EngineError, archive::ArchiveError},
+    store::StoreError,
+};
 
 /// Exit codes. They are part of the command's contract, see the README.
 pub(crate) mod exit {
@@ -81,6 +84,12 @@ impl From<StoreError> for Fault {
 
 impl From<EngineError> for Fault {
     fn from(error: EngineError) -> Self {
+        Fault::failed(chain(&error))
+    }
+}
+
+impl From<ArchiveError> for Fault {
+    fn from(error: ArchiveError) -> Self {
         Fault::failed(chain(&error))
     }
 }

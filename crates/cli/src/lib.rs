@@ -2,10 +2,13 @@
 #![deny(missing_docs)]
 
 mod app;
+mod archive;
 mod args;
 mod attempt;
+mod backup;
 mod cx;
 mod document;
+mod evidence;
 mod explain;
 mod fault;
 mod find;
@@ -22,6 +25,8 @@ mod open;
 mod out;
 mod picture;
 mod plan;
+mod redact;
+mod retain;
 mod rollback;
 mod runs;
 pub mod screen;

@@ -84,12 +84,21 @@ impl Address {
         Address::at(self.path()?).await
     }
 
+    /// Opens the store, which must be there, as the file that it is.
+    pub(crate) async fn open_sqlite(&self) -> Result<SqliteStore, Fault> {
+        Address::file(self.existing()?).await
+    }
+
     async fn at(path: &Path) -> Result<Arc<dyn Store>, Fault> {
+        Ok(Arc::new(Address::file(path).await?))
+    }
+
+    async fn file(path: &Path) -> Result<SqliteStore, Fault> {
         let path = path.to_owned();
         // Opening reads and locks files, which would hold up whatever else this runtime does.
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(path, Options::default())).await;
         match opened {
-            Ok(store) => Ok(Arc::new(store?)),
+            Ok(store) => Ok(store?),
             Err(error) => Err(Fault::failed(format!("open the store: {error}"))),
         }
     }

@@ -3,9 +3,12 @@
 use crate::fault::{Fault, chain};
 use std::{error::Error, sync::Arc};
 use towpath::{
-    engine::{Builder, Engine},
+    engine::{Builder, Engine, LocalKey},
     store::Store,
 };
+
+/// Names the file of the key that signs what settles.
+const SIGNING_KEY: &str = "TOWPATH_SIGNING_KEY";
 
 /// Makes the engine ready that drives runs.
 pub(crate) type Setup = Box<dyn FnOnce(Builder) -> Ready + Send>;
@@ -16,11 +19,18 @@ pub type Ready = Result<Builder, Box<dyn Error + Send + Sync>>;
 /// An engine on a store, made ready as the user of this command has it; with the stock steps when it is the stock command.
 pub(crate) fn builder(store: Arc<dyn Store>, setup: Option<Setup>) -> Result<Builder, Fault> {
     let builder = Engine::builder(store);
-    match setup {
+    let builder = match setup {
         Some(setup) => {
             setup(builder).map_err(|e| Fault::failed(format!("set the engine up: {}", chain(&*e))))
         }
         None => Ok(builder.steps(towpath::stock::steps())),
+    }?;
+    match std::env::var_os(SIGNING_KEY).filter(|path| !path.is_empty()) {
+        Some(path) => match LocalKey::open(&path) {
+            Ok(key) => Ok(builder.signer(key)),
+            Err(e) => Err(Fault::failed(format!("${SIGNING_KEY}: {e}"))),
+        },
+        None => Ok(builder),
     }
 }
 

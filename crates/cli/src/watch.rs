@@ -40,7 +40,7 @@ it says. Watching drives nothing: a worker does, or `tick`.";
 #[command(after_help = EXITS)]
 pub(crate) struct Watch {
     /// The run
-    run: String,
+    pub(crate) run: String,
 }
 
 /// Follows a run until it is over or needs an operator. Gives the exit code.

@@ -49,6 +49,15 @@ pub(crate) fn short(time: Duration) -> String {
     }
 }
 
+/// Reads an age: as [`parse`], and `90d` and `2w` as well, each day of 24 hours.
+pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
+    let whole = |unit: char| text.strip_suffix(unit).and_then(|n| n.parse::<u32>().ok());
+    match whole('d').or_else(|| whole('w').and_then(|weeks| weeks.checked_mul(7))) {
+        Some(days) => Ok(Duration::from_secs(u64::from(days) * 86_400)),
+        None => parse(text).map_err(|e| format!("{e}, 90d or 2w")),
+    }
+}
+
 /// Reads a length of time: `90` and `90s` are ninety seconds; `10m`, `1h 30m` and ISO 8601 are read too.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a length of time: want 90, 90s, 10m or 1h30m");

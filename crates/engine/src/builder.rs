@@ -1,9 +1,9 @@
 //! Making an engine.
 
 use crate::{
-    Engine, EngineError, EnvSecrets, SecretSource,
+    Engine, EngineError, EnvSecrets, SecretSource, Signer,
     config::Config,
-    lease, open,
+    evidence, lease, open,
     os_user::os_user,
     pipelines::Pipelines,
     reconcile,
@@ -39,6 +39,7 @@ pub struct Builder {
     steps: Steps,
     providers: Providers,
     secrets: Arc<dyn SecretSource>,
+    signer: Option<Arc<dyn Signer>>,
     pipelines: Pipelines,
     config: Config,
     problems: Vec<String>,
@@ -60,6 +61,7 @@ impl Builder {
             steps: towpath_step::builtin(),
             providers: Providers::new(),
             secrets: Arc::new(EnvSecrets),
+            signer: None,
             pipelines: Pipelines::default(),
             config: Config {
                 worker: worker.expect("digits and a UUID are a worker id"),
@@ -104,6 +106,14 @@ impl Builder {
     /// Where the values of secrets come from; by default [the environment](EnvSecrets).
     pub fn secrets(mut self, secrets: impl SecretSource) -> Self {
         self.secrets = Arc::new(secrets);
+        self
+    }
+
+    /// Who signs the heads of runs that settle, and anchors every minute what moved; by default nobody does.
+    ///
+    /// A key in a file is a `LocalKey` (feature `sign`).
+    pub fn signer(mut self, signer: impl Signer) -> Self {
+        self.signer = Some(Arc::new(signer));
         self
     }
 
@@ -208,7 +218,8 @@ impl Builder {
     /// Everything that is wrong with what was given, at once; or the store cannot be opened.
     pub async fn start(self) -> Result<Engine, EngineError> {
         const START: &str = "start an engine";
-        let Builder { store, clock, steps, providers, secrets, pipelines, config, mut problems } = self;
+        let Builder { store, clock, steps, providers, secrets, signer, pipelines, config, mut problems } =
+            self;
         problems.extend(steps.problems().iter().map(ToString::to_string));
         problems.extend(pipelines.problems(&steps, &providers));
         if config.concurrency == 0 {
@@ -241,11 +252,22 @@ impl Builder {
         let Some(store) = store.filter(|_| problems.is_empty()) else {
             return Err(EngineError::unfit(START, problems));
         };
-        let shared =
-            Arc::new(Shared::new(Parts { store, clock, steps, providers, secrets, pipelines, config }));
+        let shared = Arc::new(Shared::new(Parts {
+            store,
+            clock,
+            steps,
+            providers,
+            secrets,
+            signer,
+            pipelines,
+            config,
+        }));
         lease::register(&shared).await.map_err(|e| EngineError::store(START, e))?;
         tokio::spawn(lease::keep(shared.clone()));
         tokio::spawn(reconcile::reconcile(shared.clone()));
+        if shared.signer.is_some() {
+            tokio::spawn(evidence::keep(shared.clone()));
+        }
         Ok(Engine::of(shared))
     }
 }

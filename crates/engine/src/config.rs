@@ -52,6 +52,10 @@ pub(crate) const PROGRESS_LATEST: Duration = Duration::from_secs(1);
 pub(crate) const BLOCKED_FOR: Duration = Duration::from_secs(15);
 /// How long a worker that cannot drive a run lets others take it up first, each time it is due.
 pub(crate) const GIVE_WAY: Duration = Duration::from_millis(250);
+/// How often heads that moved are anchored.
+pub(crate) const ANCHOR_PERIOD: Duration = Duration::from_secs(60);
+/// Events by which moved heads are looked for at once.
+pub(crate) const ANCHOR_HEADS: usize = 100_000;
 /// Claims in a row without progress after which a run is quarantined.
 pub(crate) const CLAIMS_MOST: u32 = 3;
 /// Events read at once.

@@ -1,7 +1,7 @@
 //! The engine, as a value that users hold.
 
 use crate::{
-    Builder, EngineError, EngineErrorKind, IntoRunKey, Run,
+    Builder, EngineError, EngineErrorKind, IntoRunKey, Run, evidence,
     explain::{self, explain},
     health::{self, Health},
     reconcile::wind_down,
@@ -154,6 +154,17 @@ impl Engine {
         explain(self.shared(), &row).await
     }
 
+    /// Anchors the heads that moved since the last anchor, now and not within a minute: before a process ends, before a
+    /// copy is made. Nothing is done by an engine without a [signer](Builder::signer).
+    ///
+    /// # Errors
+    /// When the store or the signer cannot.
+    pub async fn anchor(&self) -> Result<(), EngineError> {
+        let Some(signer) = &self.shared().signer else { return Ok(()) };
+        let anchored = evidence::anchor(self.shared(), &**signer).await;
+        anchored.map(drop).map_err(|e| EngineError::new(EngineErrorKind::Store, "anchor heads").because(e))
+    }
+
     /// How the engine is.
     pub async fn health(&self) -> Health {
         health::health(self.shared()).await
@@ -167,7 +178,8 @@ impl Engine {
     pub async fn shutdown(&self) -> Result<(), EngineError> {
         let shared = self.shared();
         if shared.phase() == Phase::Open {
-            return wind_down(shared, true).await.map_err(|e| EngineError::store("shut the engine down", e));
+            wind_down(shared, true).await.map_err(|e| EngineError::store("shut the engine down", e))?;
+            return self.anchor().await;
         }
         // Somebody else does it already. The sender lives as long as this handle, so that waiting cannot fail.
         let _ = shared.phases().wait_for(|phase| *phase == Phase::Stopped).await;

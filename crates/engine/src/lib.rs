@@ -32,6 +32,7 @@
 //! ```
 #![deny(missing_docs)]
 
+pub mod archive;
 mod body;
 mod builder;
 mod config;
@@ -39,9 +40,11 @@ mod drive;
 mod driver;
 mod engine;
 mod error;
+mod evidence;
 mod explain;
 mod fold;
 mod health;
+mod hex;
 mod host;
 mod lease;
 mod mailbox;
@@ -53,19 +56,26 @@ mod post;
 mod preview;
 mod quarantine;
 mod reconcile;
+mod redact;
 mod resting;
+mod retain;
 mod run;
 mod runs;
 mod secrets;
 mod settled;
 mod shared;
 mod side;
+mod signer;
+#[cfg(test)]
+#[path = "../../model/src/snapshot.rs"]
+mod snapshot;
 mod start;
 mod take_up;
 mod tally;
 mod time;
 mod updates;
 mod values;
+pub mod verify;
 
 pub use async_trait::async_trait;
 pub use builder::Builder;
@@ -75,9 +85,14 @@ pub use error::{EngineError, EngineErrorKind};
 pub use explain::held_by;
 pub use health::Health;
 pub use os_user::os_user;
+pub use redact::redact;
+pub use retain::{Kept, Removed, Retained, Retention};
 pub use run::Run;
 pub use secrets::{EnvSecrets, SecretSource};
 pub use settled::Settled;
+pub use signer::Signer;
+#[cfg(feature = "sign")]
+pub use signer::{KeyError, Keys, LocalKey};
 pub use start::{IntoRunKey, Start};
 pub use towpath_machine::Explanation;
 pub use towpath_store::{Cursor, Filter, LockRow, Page, RunRow};

@@ -2,6 +2,7 @@
 
 use crate::{
     driver::{engine_actor, order_entry, report},
+    evidence,
     runs::Slot,
     shared::Shared,
     tally::Left,
@@ -72,6 +73,8 @@ async fn try_set_aside(
             transition.consumed = entries.iter().map(|entry| entry.id).collect();
             tell_parent(shared, slot, claimed, &mut transition, outcome).await?;
             tell_items(shared, slot, &mut transition, outcome).await?;
+            let seq = Seq(transition.after.0 + transition.events.len() as u64);
+            transition.signed = evidence::signed_head(shared, slot.run, seq, transition.head_hash);
         }
         if shared.store.commit(vec![transition]).await?.iter().any(Result::is_err) {
             return Ok(Left::Lost);

@@ -7,6 +7,7 @@ use crate::{
     plans::Plans,
     runs::{Runs, Slot},
     secrets::SecretSource,
+    signer::Signer,
     tally::{Left, Tally},
 };
 use std::{
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) steps: Steps,
     pub(crate) providers: Providers,
     pub(crate) secrets: Arc<dyn SecretSource>,
+    pub(crate) signer: Option<Arc<dyn Signer>>,
     pub(crate) pipelines: Pipelines,
     pub(crate) config: Config,
     pub(crate) plans: Plans,
@@ -64,7 +66,7 @@ pub(crate) enum Phase {
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, clock, steps, providers, secrets, pipelines, config } = parts;
+        let Parts { store, clock, steps, providers, secrets, signer, pipelines, config } = parts;
         let wanted = usize::from(config.background);
         Shared {
             lease: Lease::new(config.worker.clone()),
@@ -84,6 +86,7 @@ impl Shared {
             steps,
             providers,
             secrets,
+            signer,
             pipelines,
             config,
         }
@@ -238,6 +241,7 @@ pub(crate) struct Parts {
     pub(crate) steps: Steps,
     pub(crate) providers: Providers,
     pub(crate) secrets: Arc<dyn SecretSource>,
+    pub(crate) signer: Option<Arc<dyn Signer>>,
     pub(crate) pipelines: Pipelines,
     pub(crate) config: Config,
 }

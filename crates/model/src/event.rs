@@ -712,5 +712,6 @@ pub enum SkipWhy {
     },
 }
 
+mod blobs;
 #[cfg(test)]
 mod tests;

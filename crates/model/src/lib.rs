@@ -16,6 +16,7 @@ mod change;
 mod class;
 mod condition;
 mod event;
+mod evidence;
 mod failure;
 mod ids;
 mod inbox;
@@ -39,6 +40,7 @@ pub use change::{Change, ChangeAction};
 pub use class::{Classified, FailureKind};
 pub use condition::{Condition, Operand};
 pub use event::*;
+pub use evidence::{Anchor, KeyId, Leaf, Signature, SignedHead, StoredAnchor, merkle_root};
 pub use failure::Failure;
 pub use ids::{
     Actor, Attempt, Epoch, IdError, ItemKey, Kind, Name, PipelineName, RunId, RunKey, RunNo, Seq, StepId,

@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 mod answer;
+mod backup;
 mod checkpoint;
 mod committer;
 mod error;
@@ -28,6 +29,7 @@ mod watch;
 mod write;
 mod writer;
 
+pub use backup::Backup;
 pub use options::{Durability, Options};
 pub use stats::Stats;
 pub use store::SqliteStore;

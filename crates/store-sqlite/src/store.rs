@@ -1,7 +1,7 @@
 //! The store.
 
 use crate::{
-    Options, Stats,
+    Backup, Options, Stats, backup,
     checkpoint::{Checkpointer, LogSize},
     committer::{Committer, Told},
     paths::Paths,
@@ -25,12 +25,13 @@ use std::{
     time::Duration,
 };
 use towpath_model::{
-    Digest, Entry, EntryId, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, StepId, StoredEvent,
-    Timestamp, WorkerId,
+    Digest, Entry, EntryId, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, SignedHead, StepId,
+    StoredAnchor, StoredEvent, Timestamp, WorkerId,
 };
 use towpath_store::{
-    Changed, Changes, Claim, Claimed, Filter, Head, LockRow, LogLine, NewRun, Page, Progress, Projector, Put,
-    Refused, RunRow, Started, Store, StoreError, StoreHealth, Transition, check_batch,
+    Changed, Changes, Claim, Claimed, Filter, Head, LockRow, LogLine, NewAnchor, NewRun, Page, Progress,
+    Projector, Put, Redaction, Refused, Removal, Remove, RemovedRun, RunRow, Started, Store, StoreError,
+    StoreErrorKind, StoreHealth, Transition, Unanchored, check_batch,
 };
 
 /// A store in one SQLite file. Several processes may open it.
@@ -93,6 +94,18 @@ impl SqliteStore {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.paths.database
+    }
+
+    /// Copies the store into a file, as it is at one moment, while others go on. Opened as a store of its own, the copy is
+    /// driven by nobody, and none of those who drive the original is taken for dead.
+    ///
+    /// It blocks for as long as reading the whole database takes. The file appears under its name when it is whole and on
+    /// the disk.
+    ///
+    /// # Errors
+    /// When there is something of that name, or the copy cannot be made.
+    pub fn backup(&self, to: impl AsRef<Path>) -> Result<Backup, StoreError> {
+        backup::backup(&self.paths, &self.options, to.as_ref())
     }
 
     /// What a rebuild finds about one run.
@@ -233,7 +246,11 @@ impl Store for SqliteStore {
             let Some(last) = runs.last() else { return Ok(()) };
             after = *last;
             for run in runs {
-                self.project(run, fold).await?;
+                match self.project(run, fold).await {
+                    // It was removed meanwhile.
+                    Err(error) if error.kind() == StoreErrorKind::NotFound => {}
+                    done => done?,
+                }
             }
         }
     }
@@ -254,6 +271,43 @@ impl Store for SqliteStore {
 
     async fn locks(&self) -> Result<Vec<LockRow>, StoreError> {
         self.readers.read("read locks", read::locks)
+    }
+
+    async fn remove(&self, runs: Vec<Remove>) -> Result<Vec<Removal>, StoreError> {
+        let remove = move |tx: &Tx<'_>| runs.iter().map(|run| write::remove(tx, run)).collect();
+        self.writer.write("remove runs", remove).await
+    }
+
+    async fn sweep(&self, most: usize) -> Result<bool, StoreError> {
+        // Looked at without the write connection first: mostly there is nothing to do.
+        if !self.readers.read("free what removed runs have left", read::is_unswept)? {
+            return Ok(false);
+        }
+        self.writer.write("free what removed runs have left", move |tx| write::sweep(tx, most)).await
+    }
+
+    async fn removed(&self, after: RunNo, limit: usize) -> Result<Vec<RemovedRun>, StoreError> {
+        self.readers.read("read of removed runs", |c| read::removed(c, after, limit))
+    }
+
+    async fn unanchored(&self, limit: usize) -> Result<Unanchored, StoreError> {
+        self.readers.read("look for moved heads", |c| read::unanchored(c, limit))
+    }
+
+    async fn anchor(&self, anchor: NewAnchor) -> Result<bool, StoreError> {
+        self.writer.write("write an anchor", move |tx| write::anchor(tx, &anchor)).await
+    }
+
+    async fn anchors(&self, after: u64, limit: usize) -> Result<Vec<StoredAnchor>, StoreError> {
+        self.readers.read("read anchors", |c| read::anchors(c, after, limit))
+    }
+
+    async fn signed_head(&self, run: RunNo) -> Result<Option<SignedHead>, StoreError> {
+        self.readers.read("read a signed head", |c| read::signed_head(c, run))
+    }
+
+    async fn redact(&self, redaction: Redaction) -> Result<Removal, StoreError> {
+        self.writer.write("redact an event", move |tx| write::redact(tx, &redaction)).await
     }
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {

@@ -5,6 +5,7 @@
 //! event. [`MemoryStore`] is the smallest one; feature `conformance` holds the suite that every store passes.
 #![deny(missing_docs)]
 
+mod anchor;
 mod batch;
 mod changes;
 mod clock;
@@ -13,15 +14,20 @@ pub mod conformance;
 mod error;
 mod logs;
 mod memory;
+mod redact;
+mod remove;
 mod store;
 mod transition;
 
+pub use anchor::{NewAnchor, Unanchored};
 pub use batch::{check_batch, lock_grant};
 pub use changes::{Changes, Waiting};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Refused, StoreError, StoreErrorKind};
 pub use logs::{LOG_BYTES, LOG_GAP, LOG_LINE_BYTES, LogCut, LogRoom, log_pieces};
 pub use memory::MemoryStore;
+pub use redact::Redaction;
+pub use remove::{Removal, Remove, RemovedRun};
 pub use store::{
     Changed, Cursor, Filter, Head, Level, LockRow, Page, Projector, Put, RunRow, Started, Store, StoreHealth,
 };

@@ -1,21 +1,25 @@
 //! The smallest store: everything in one process's memory, behind one lock.
 
+mod anchors;
 mod inbox;
 mod lease;
 mod lists;
 mod logs;
+mod redact;
+mod remove;
 mod state;
 mod writes;
 
 use crate::{
-    Changed, Changes, Claim, Claimed, Clock, Filter, Head, LockRow, LogLine, NewRun, Page, Progress,
-    Projector, Put, Refused, RunRow, Started, Store, StoreError, StoreErrorKind, StoreHealth, SystemClock,
-    Transition, check_batch,
+    Changed, Changes, Claim, Claimed, Clock, Filter, Head, LockRow, LogLine, NewAnchor, NewRun, Page,
+    Progress, Projector, Put, Redaction, Refused, Removal, Remove, RemovedRun, RunRow, Started, Store,
+    StoreError, StoreErrorKind, StoreHealth, SystemClock, Transition, Unanchored, check_batch,
 };
 use async_trait::async_trait;
 use state::State;
 use std::{
     fmt,
+    ops::Bound,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -23,8 +27,8 @@ use std::{
     time::Duration,
 };
 use towpath_model::{
-    Digest, Entry, EntryId, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, StepId, StoredEvent,
-    Timestamp, WorkerId,
+    Digest, Entry, EntryId, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, SignedHead, StepId,
+    StoredAnchor, StoredEvent, Timestamp, WorkerId,
 };
 
 /// A store in memory, for tests and for trying things: it is gone with the process.
@@ -235,6 +239,40 @@ impl Store for MemoryStore {
 
     async fn locks(&self) -> Result<Vec<LockRow>, StoreError> {
         Ok(self.state().lock_rows())
+    }
+
+    async fn remove(&self, runs: Vec<Remove>) -> Result<Vec<Removal>, StoreError> {
+        self.write(|state, now| Ok(runs.into_iter().map(|run| state.remove(run, now)).collect()), |_| false)
+    }
+
+    async fn sweep(&self, most: usize) -> Result<bool, StoreError> {
+        Ok(self.state().sweep(most))
+    }
+
+    async fn removed(&self, after: RunNo, limit: usize) -> Result<Vec<RemovedRun>, StoreError> {
+        let after = (Bound::Excluded(after), Bound::Unbounded);
+        Ok(self.state().removed.range(after).take(limit).map(|(_, run)| run.clone()).collect())
+    }
+
+    async fn unanchored(&self, limit: usize) -> Result<Unanchored, StoreError> {
+        Ok(self.state().unanchored(limit))
+    }
+
+    async fn anchor(&self, anchor: NewAnchor) -> Result<bool, StoreError> {
+        self.write(|state, _| Ok(state.anchor(anchor)), |_| false)
+    }
+
+    async fn anchors(&self, after: u64, limit: usize) -> Result<Vec<StoredAnchor>, StoreError> {
+        let after = usize::try_from(after).unwrap_or(usize::MAX);
+        Ok(self.state().anchors.iter().skip(after).take(limit).cloned().collect())
+    }
+
+    async fn signed_head(&self, run: RunNo) -> Result<Option<SignedHead>, StoreError> {
+        Ok(self.state().run("read a signed head", run)?.signed.clone())
+    }
+
+    async fn redact(&self, redaction: Redaction) -> Result<Removal, StoreError> {
+        self.write(|state, _| Ok(state.redact(redaction)), |answer| *answer == Removal::Removed)
     }
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {

@@ -1,11 +1,14 @@
 //! The contract.
 
-use crate::{Claim, Claimed, LogLine, NewRun, Progress, Refused, StoreError, Transition};
+use crate::{
+    Claim, Claimed, LogLine, NewAnchor, NewRun, Progress, Redaction, Refused, Removal, Remove, RemovedRun,
+    StoreError, Transition, Unanchored,
+};
 use async_trait::async_trait;
 use std::{fmt, pin::Pin, time::Duration};
 use towpath_model::{
-    Digest, Entry, EntryId, Epoch, Listing, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, Status,
-    StepId, StoredEvent, Timestamp, WorkerId,
+    Digest, Entry, EntryId, Epoch, Listing, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq,
+    SignedHead, Status, StepId, StoredAnchor, StoredEvent, Timestamp, WorkerId,
 };
 
 /// Where journals live.
@@ -227,6 +230,74 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Contract
     /// - locks show who holds them and who waits, in the order in which they asked
     async fn locks(&self) -> Result<Vec<LockRow>, StoreError>;
+
+    /// Takes runs that are over out of the store, each all or nothing, and answers each. They are looked at in order, so
+    /// that one batch may hold the items of a run and the run behind them.
+    ///
+    /// What a run leaves behind is a [record](RemovedRun). Its events, its logs and the entries of its inbox are not
+    /// found any more from then on, and are freed by [`sweep`](Store::sweep).
+    ///
+    /// # Contract
+    /// - a run is removed only when it is over and its journal ends where it is said to
+    /// - a run that is driven or recalled is not removed
+    /// - a run is removed after its items and an item only when all above it are over
+    /// - a removed run is not found any more but on record
+    /// - the key of a removed run can be used again and its number is not
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops only the answer: the runs may be removed.
+    async fn remove(&self, runs: Vec<Remove>) -> Result<Vec<Removal>, StoreError>;
+
+    /// Frees about so many rows of what removed runs have left; whether more is left. It may be called at any time, by
+    /// any process, and goes on where the last call ended.
+    ///
+    /// # Contract
+    /// - sweeping ends and frees blobs that nobody refers to and no others
+    /// - sweeping takes nothing of the runs that are there
+    async fn sweep(&self, most: usize) -> Result<bool, StoreError>;
+
+    /// The records of removed runs after a number, in the order of their numbers, at most `limit`.
+    async fn removed(&self, after: RunNo, limit: usize) -> Result<Vec<RemovedRun>, StoreError>;
+
+    /// Heads that moved since the last anchor, of removed runs as well; about so many at most, and the last anchor.
+    ///
+    /// # Contract
+    /// - a head that moved is told until it is in an anchor
+    /// - heads are told in parts and none is left out
+    /// - a removed run is told once also when its events are freed
+    async fn unanchored(&self, limit: usize) -> Result<Unanchored, StoreError>;
+
+    /// Appends an anchor; whether it was written. It is not when another one has its number: look again then.
+    ///
+    /// # Contract
+    /// - of two anchors with one number one is written
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops only the answer: the anchor may be written.
+    async fn anchor(&self, anchor: NewAnchor) -> Result<bool, StoreError>;
+
+    /// The anchors after a number, in order, at most `limit`.
+    ///
+    /// # Contract
+    /// - anchors come back byte for byte in order
+    async fn anchors(&self, after: u64, limit: usize) -> Result<Vec<StoredAnchor>, StoreError>;
+
+    /// The signed head of a run, when there is one.
+    ///
+    /// # Contract
+    /// - a signed head is written with its transition and replaced by the next
+    async fn signed_head(&self, run: RunNo) -> Result<Option<SignedHead>, StoreError>;
+
+    /// Removes the payload of an event of a run that is over, and appends the event that says so: both, or neither. It is
+    /// answered as a [removal](Store::remove) is.
+    ///
+    /// # Contract
+    /// - a payload of a run that is over is redacted with the event that says so
+    /// - nothing is redacted of a run that goes on or whose journal ends elsewhere
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops only the answer: the payload may be removed.
+    async fn redact(&self, redaction: Redaction) -> Result<Removal, StoreError>;
 
     /// Whether it can be reached, and what is old in it.
     async fn health(&self) -> Result<StoreHealth, StoreError>;

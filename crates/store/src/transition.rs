@@ -2,7 +2,7 @@
 
 use towpath_model::{
     Attempt, Digest, EntryId, Epoch, Listing, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq,
-    Status, StepId, StoredEvent, Timestamp, WorkerId,
+    SignedHead, Status, StepId, StoredEvent, Timestamp, WorkerId,
 };
 
 /// Everything that one step of a run writes: all of it, or none of it.
@@ -37,6 +37,11 @@ pub struct Transition {
     pub locks: Vec<LockChange>,
     /// Values too large for their events.
     pub blobs: Vec<Blob>,
+    /// Further blobs that its events refer to, of which others may have been the first to store them. A blob is kept as
+    /// long as a run is there that has stored it or refers to it.
+    pub refers: Vec<Digest>,
+    /// The head that the run has after it, signed.
+    pub signed: Option<SignedHead>,
     /// What bodies wrote to their logs since the last one; outside the chain.
     pub logs: Vec<LogLine>,
     /// The last progress of steps that reported some since the last one; outside the chain.
@@ -90,6 +95,8 @@ impl Transition {
             start: Vec::new(),
             locks: Vec::new(),
             blobs: Vec::new(),
+            refers: Vec::new(),
+            signed: None,
             logs: Vec::new(),
             progress: Vec::new(),
             release: false,

@@ -11,12 +11,13 @@ use std::{
 };
 use tokio::time::Instant;
 use towpath_model::{
-    Digest, Entry, EntryId, Epoch, Header, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, StepId,
-    StoredEvent, Timestamp, WorkerId,
+    Digest, Entry, EntryId, Epoch, Header, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, SignedHead,
+    StepId, StoredAnchor, StoredEvent, Timestamp, WorkerId,
 };
 use towpath_store::{
-    Changed, Claim, Claimed, Filter, Head, LockRow, LogLine, NewRun, Page, Progress, Projector, Put, Refused,
-    RunRow, Started, Store, StoreError, StoreErrorKind, StoreHealth, Transition,
+    Changed, Claim, Claimed, Filter, Head, LockRow, LogLine, NewAnchor, NewRun, Page, Progress, Projector,
+    Put, Redaction, Refused, Removal, Remove, RemovedRun, RunRow, Started, Store, StoreError, StoreErrorKind,
+    StoreHealth, Transition, Unanchored,
 };
 
 /// Where a fault strikes: at the append that holds the event with this number.
@@ -76,6 +77,14 @@ pub enum Call<'a> {
     Entries(RunNo),
     /// This run is set aside.
     Quarantine(RunNo),
+    /// Runs are removed.
+    Remove(&'a [Remove]),
+    /// What removed runs have left is freed.
+    Sweep,
+    /// An anchor is written.
+    Anchor,
+    /// A payload is removed.
+    Redact,
 }
 
 impl Call<'_> {
@@ -91,6 +100,10 @@ impl Call<'_> {
             Call::Events(_) => "read events",
             Call::Entries(_) => "read the inbox",
             Call::Quarantine(_) => "set the run aside",
+            Call::Remove(_) => "remove runs",
+            Call::Sweep => "free what removed runs have left",
+            Call::Anchor => "write an anchor",
+            Call::Redact => "redact an event",
         }
     }
 
@@ -356,6 +369,38 @@ impl Store for FaultStore {
 
     async fn locks(&self) -> Result<Vec<LockRow>, StoreError> {
         self.inner.locks().await
+    }
+
+    async fn remove(&self, runs: Vec<Remove>) -> Result<Vec<Removal>, StoreError> {
+        self.between(Call::Remove(&runs), self.inner.remove(runs.clone())).await
+    }
+
+    async fn sweep(&self, most: usize) -> Result<bool, StoreError> {
+        self.between(Call::Sweep, self.inner.sweep(most)).await
+    }
+
+    async fn removed(&self, after: RunNo, limit: usize) -> Result<Vec<RemovedRun>, StoreError> {
+        self.inner.removed(after, limit).await
+    }
+
+    async fn unanchored(&self, limit: usize) -> Result<Unanchored, StoreError> {
+        self.inner.unanchored(limit).await
+    }
+
+    async fn anchor(&self, anchor: NewAnchor) -> Result<bool, StoreError> {
+        self.between(Call::Anchor, self.inner.anchor(anchor)).await
+    }
+
+    async fn anchors(&self, after: u64, limit: usize) -> Result<Vec<StoredAnchor>, StoreError> {
+        self.inner.anchors(after, limit).await
+    }
+
+    async fn signed_head(&self, run: RunNo) -> Result<Option<SignedHead>, StoreError> {
+        self.inner.signed_head(run).await
+    }
+
+    async fn redact(&self, redaction: Redaction) -> Result<Removal, StoreError> {
+        self.between(Call::Redact, self.inner.redact(redaction)).await
     }
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {

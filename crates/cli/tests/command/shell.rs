@@ -53,6 +53,10 @@ impl Shell {
         self.folder.path().join("deploys.db")
     }
 
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     fn url(&self) -> String {
         format!("sqlite:{}", self.path().display())
     }

@@ -138,3 +138,22 @@ async fn one_that_is_broken_does_not_hide_the_others() {
     assert!(lines[1].contains("  k  not intact: event 3"), "{}", said.out);
     assert_eq!(lines[2], "1 of 2 runs are not intact");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_is_not_intact_is_not_removed_for_an_archive() {
+    let shell = journal().await;
+    shell.tamper("UPDATE events SET payload = CAST('{}' AS BLOB) WHERE seq = 3");
+    let archive = shell.folder().join("archive").display().to_string();
+    let said = shell.run(&["retain", "--older-than", "0", "--archive", &archive]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.out.contains("is not intact: run") && said.out.contains("event 3: its payload"),
+        "{}",
+        said.out
+    );
+    assert!(said.out.ends_with("0 runs removed\n"), "{}", said.out);
+    assert!(shell.run(&["runs"]).out.contains("  k  "));
+    // Without an archive it goes all the same.
+    let said = shell.run(&["retain", "--older-than", "0"]);
+    assert!(said.out.ends_with("1 run removed\n"), "{}", said.out);
+}

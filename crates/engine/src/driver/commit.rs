@@ -6,12 +6,13 @@ use super::{
     family::Family,
     leave::Leaving,
 };
-use crate::{tally::Left, time::Backoff};
+use crate::{evidence, tally::Left, time::Backoff};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use towpath_machine::{Action, Phase};
 use towpath_model::{
-    Actor, Chain, Digest, Epoch, Event, Listing, Name, Seq, Status, StoredEvent, Timestamp, limits,
+    Actor, Chain, Digest, Epoch, Event, Listing, Name, Seq, SignedHead, Status, StoredEvent, Timestamp,
+    limits,
 };
 use towpath_store::{Blob, LockChange, LogLine, Progress, Refused, StoreError, Transition, Wake};
 
@@ -148,6 +149,8 @@ impl Driver {
             consumed: draft.consumed.clone(),
             locks: lock_changes(self.chain.seq(), draft.events.iter().map(|drafted| &drafted.event)),
             blobs: parts.blobs.clone(),
+            refers: refers(draft, &parts.blobs),
+            signed: self.signed(draft, parts, hash),
             start: parts.family.start.clone(),
             send: parts.family.send.clone(),
             recall: parts.family.recall.clone(),
@@ -156,6 +159,13 @@ impl Driver {
             release: parts.release,
             ..Transition::new(self.slot.no, self.epoch, self.chain.seq(), hash)
         }
+    }
+
+    /// The head with which the run settles, signed when the engine has a signer.
+    fn signed(&self, draft: &Draft, parts: &Parts, hash: Digest) -> Option<SignedHead> {
+        let settles = parts.listing.as_ref().is_some_and(|listing| listing.status == Status::Settled);
+        let seq = Seq(self.chain.seq().0 + draft.events.len() as u64);
+        settles.then(|| evidence::signed_head(&self.shared, self.slot.run, seq, hash)).flatten()
     }
 
     /// One try. Without the lease there is no other.
@@ -267,6 +277,12 @@ impl Driver {
         }
         self.bodies.clear();
     }
+}
+
+/// The blobs that the events of a draft refer to, beside those that are stored with it.
+fn refers(draft: &Draft, stored: &[Blob]) -> Vec<Digest> {
+    let refers = draft.events.iter().flat_map(|drafted| drafted.event.blobs()).map(|blob| blob.digest);
+    refers.filter(|digest| stored.iter().all(|blob| blob.digest != *digest)).collect()
 }
 
 /// Seals the events of a draft onto a chain.

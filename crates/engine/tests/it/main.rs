@@ -9,6 +9,8 @@ mod common;
 mod chaos;
 mod doubt;
 mod ends;
+#[cfg(feature = "sign")]
+mod evidence;
 mod faults;
 mod follow;
 mod inbox;
@@ -19,6 +21,7 @@ mod pipelines;
 mod preview;
 mod quarantine;
 mod recalls;
+mod retain;
 mod runs;
 mod secrets;
 mod sends;

@@ -132,7 +132,9 @@ fn a_file_of_a_newer_format_is_refused_untouched() {
     assert_eq!(before.len(), 1, "the log was written back: {before:?}");
     let error = folder.open().unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Format, "{error}");
-    assert!(error.to_string().contains("a newer format, format: 2, newest known: 1"), "{error}");
+    let newest = MIGRATIONS.len();
+    let said = format!("a newer format, format: {}, newest known: {newest}", newest + 1);
+    assert!(error.to_string().contains(&said), "{error}");
     assert!(folder.contents() == before, "the file was touched");
 }
 
@@ -140,8 +142,8 @@ fn a_file_of_a_newer_format_is_refused_untouched() {
 fn first_page(log: &[u8], page_bytes: usize) -> &[u8] {
     const HEADER: usize = 32;
     const FRAME_HEADER: usize = 24;
-    let frames = log[HEADER..].chunks_exact(FRAME_HEADER + page_bytes);
-    let frame = frames.filter(|frame| frame[..4] == 1_u32.to_be_bytes()).last();
+    let mut frames = log[HEADER..].chunks_exact(FRAME_HEADER + page_bytes);
+    let frame = frames.rfind(|frame| frame[..4] == 1_u32.to_be_bytes());
     &frame.expect("the first page was written")[FRAME_HEADER..]
 }
 
@@ -186,18 +188,34 @@ fn a_newer_format_that_is_only_in_the_log_is_refused_and_stays_there() {
 fn migrations_run_in_order_and_all_or_none() {
     let folder = Folder::new();
     let mut connection = folder.open().unwrap();
-    let first = MIGRATIONS[0];
-    let second = "ALTER TABLE runs ADD COLUMN region TEXT";
-    let third = "CREATE TABLE regions (region TEXT) STRICT; INSERT INTO regions SELECT region FROM runs";
-    let broken = migrate(&mut connection, &[first, second, third, "ALTER TABLE nothing ADD COLUMN region"]);
-    assert!(broken.is_err());
-    assert_eq!(format(&connection), 1);
+    let column = "ALTER TABLE runs ADD COLUMN region TEXT";
+    let table = "CREATE TABLE regions (region TEXT) STRICT; INSERT INTO regions SELECT region FROM runs";
+    let further = |more: &[&'static str]| [&MIGRATIONS[..], more].concat();
+    let broken = further(&[column, table, "ALTER TABLE nothing ADD COLUMN region"]);
+    assert!(migrate(&mut connection, &broken).is_err());
+    assert_eq!(format(&connection), MIGRATIONS.len() as i64);
     assert!(connection.prepare("SELECT region FROM runs").is_err(), "half a migration was kept");
 
-    assert!(migrate(&mut connection, &[first, second, third]).unwrap());
-    assert_eq!(format(&connection), 3);
+    assert!(migrate(&mut connection, &further(&[column, table])).unwrap());
+    assert_eq!(format(&connection), MIGRATIONS.len() as i64 + 2);
     connection.prepare("SELECT region FROM regions").unwrap();
-    assert!(!migrate(&mut connection, &[first, second, third]).unwrap());
+    assert!(!migrate(&mut connection, &further(&[column, table])).unwrap());
+}
+
+/// A file of each older format is brought to the newest, with what was in it.
+#[test]
+fn blobs_of_before_they_were_counted_are_kept_for_ever() {
+    let folder = Folder::new();
+    let old = Connection::open(folder.file()).unwrap();
+    old.execute_batch(MIGRATIONS[0]).unwrap();
+    old.pragma_update(None, "application_id", APPLICATION).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.execute_batch("INSERT INTO blobs VALUES (zeroblob(32), '1')").unwrap();
+    drop(old);
+    let connection = folder.open().unwrap();
+    assert_eq!(format(&connection), MIGRATIONS.len() as i64);
+    let kept = "SELECT count(*) FROM blob_refs WHERE digest = zeroblob(32) AND run_no = 0";
+    assert_eq!(connection.query_row(kept, [], |row| row.get::<_, i64>(0)), Ok(1));
 }
 
 #[test]
@@ -215,7 +233,8 @@ fn two_that_make_the_file_at_once_make_one_store() {
             };
             [scope.spawn(open), scope.spawn(open), scope.spawn(open)].map(|t| t.join().unwrap())
         });
-        assert_eq!(formats, [Ok::<i64, String>(1), Ok(1), Ok(1)]);
+        let newest = MIGRATIONS.len() as i64;
+        assert_eq!(formats, [Ok::<i64, String>(newest), Ok(newest), Ok(newest)]);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Transitions.
 
-use super::{inbox, listing, lock, log, start};
+use super::{anchor, inbox, listing, lock, log, start};
 use crate::{error::Failure, request::Tx};
 use rusqlite::{OptionalExtension, params};
-use towpath_model::{RunNo, Seq, StoredEvent};
+use towpath_model::{Digest, RunNo, Seq, StoredEvent};
 use towpath_store::{Blob, Refused, Transition, Wake};
 
 /// Writes a transition, or refuses it before anything of it is written.
@@ -28,7 +28,13 @@ pub(crate) fn commit(tx: &Tx<'_>, t: &Transition) -> Result<Result<Seq, Refused>
     if let Some(listing) = &t.listing {
         listing::set(tx, t.run, listing)?;
     }
-    store_blobs(tx, &t.blobs)?;
+    store_blobs(tx, t.run, &t.blobs)?;
+    for digest in &t.refers {
+        refer(tx, t.run, *digest)?;
+    }
+    if let Some(head) = &t.signed {
+        anchor::sign(tx, t.run, head)?;
+    }
     for (run, entry) in &t.send {
         inbox::send(tx, *run, entry)?;
     }
@@ -94,14 +100,21 @@ pub(super) fn append_events(
     Ok((seq, id))
 }
 
-pub(super) fn store_blobs(tx: &Tx<'_>, blobs: &[Blob]) -> rusqlite::Result<()> {
+pub(super) fn store_blobs(tx: &Tx<'_>, run: RunNo, blobs: &[Blob]) -> rusqlite::Result<()> {
     for blob in blobs {
+        refer(tx, run, blob.digest)?;
         tx.execute(
             "INSERT OR IGNORE INTO blobs (digest, text) VALUES (?1, ?2)",
             params![blob.digest.0, blob.text],
         )?;
     }
     Ok(())
+}
+
+/// Has a blob kept for a run.
+fn refer(tx: &Tx<'_>, run: RunNo, digest: Digest) -> rusqlite::Result<()> {
+    let refer = "INSERT OR IGNORE INTO blob_refs (digest, run_no) VALUES (?1, ?2)";
+    tx.execute(refer, params![digest.0, run.0]).map(drop)
 }
 
 fn set_wake(tx: &Tx<'_>, run: RunNo, wake: Wake) -> rusqlite::Result<()> {

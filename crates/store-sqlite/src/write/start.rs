@@ -46,7 +46,7 @@ fn begin(tx: &Tx<'_>, new: &NewRun) -> Result<RunNo, Failure> {
     for (label, value) in &new.labels {
         listing::add_label(tx, run, label, value)?;
     }
-    commit::store_blobs(tx, &new.blobs)?;
+    commit::store_blobs(tx, run, &new.blobs)?;
     new.locks.iter().try_for_each(|change| lock::change(tx, run, change))?;
     tx.notice();
     Ok(run)
@@ -81,8 +81,10 @@ pub(super) fn start_all(tx: &Tx<'_>, new: &[NewRun]) -> Result<(), Failure> {
 }
 
 fn insert(tx: &Tx<'_>, new: &NewRun) -> Result<RunNo, Failure> {
-    const INSERT: &str = "INSERT INTO runs (run_id, pipeline, run_key, plan_hash, labels, started_at, parent) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    // The number after the last that was ever given: a run that was removed keeps its own.
+    const INSERT: &str = "INSERT INTO runs (run_no, run_id, pipeline, run_key, plan_hash, labels, started_at, parent) \
+         VALUES (1 + max(coalesce((SELECT max(run_no) FROM runs), 0), coalesce((SELECT max(run_no) FROM removed), 0)), \
+         ?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let labels = Json::of(&new.labels).expect("pairs of text are JSON");
     let run = tx.connection.prepare_cached(INSERT)?.insert(params![
         new.run.as_bytes(),

@@ -77,6 +77,7 @@ fn serves() {
     match std::env::var(ROLE).as_deref() {
         Ok("commit") => crate::crash::commit_for_ever(&database),
         Ok("insert") => crate::foreign::insert(&database),
+        Ok("remove") => crate::removal::remove_for_ever(&database),
         Ok("live") => crate::death::live(&database),
         #[cfg(target_os = "linux")]
         Ok("watch") => crate::upkeep::watch_and_stop(&database),

@@ -1,5 +1,6 @@
 //! Tests of the store through its public face, some with a second process.
 
+mod backup;
 mod child;
 mod common;
 mod conformance;
@@ -7,4 +8,5 @@ mod crash;
 mod death;
 mod foreign;
 mod leader;
+mod removal;
 mod upkeep;

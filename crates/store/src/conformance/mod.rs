@@ -29,6 +29,7 @@
 //! towpath_store::store_conformance!(memory());
 //! ```
 
+mod anchoring;
 mod block_on;
 mod changing;
 mod claiming;
@@ -41,6 +42,8 @@ mod locking;
 mod logging;
 mod random;
 mod reading;
+mod redacting;
+mod removing;
 mod rules;
 mod starting;
 

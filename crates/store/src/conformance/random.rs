@@ -4,7 +4,10 @@ use super::{
     block_on::block_on,
     fixture::{Fixture, LEASE, Lease, Outcome, Sample, claim, entry, later, register, waiting},
 };
-use crate::{Claim, Claimed, Clock as _, Put, Refused, Started, Store, StoreErrorKind, Transition, Wake};
+use crate::{
+    Claim, Claimed, Clock as _, Put, Refused, Removal, Remove, Started, Store, StoreErrorKind, Transition,
+    Wake,
+};
 use std::{
     collections::BTreeSet,
     error::Error,
@@ -15,7 +18,7 @@ use std::{
     thread,
     time::Duration,
 };
-use towpath_model::{Chain, Epoch, Seq, Timestamp, WorkerId};
+use towpath_model::{Actor, Chain, Epoch, RunNo, Seq, Timestamp, WorkerId};
 
 /// SplitMix64: the same numbers for the same seed, everywhere.
 struct Random(u64);
@@ -47,6 +50,7 @@ struct Model<'a> {
     runs: Vec<ModelRun>,
     workers: Vec<ModelWorker>,
     lives: u64,
+    removed: Vec<RunNo>,
 }
 
 struct ModelRun {
@@ -117,6 +121,7 @@ impl Model<'_> {
                     Wake::At(at) => Some(at),
                     _ => None,
                 };
+                assert!(!self.removed.contains(&no), "number {no} was given twice");
                 let epoch = Epoch(u64::from(sample.new.owner.is_some()));
                 self.runs.push(ModelRun {
                     key,
@@ -228,6 +233,23 @@ impl Model<'_> {
         Ok(format!("put {id} to {}: {expected:?}", run.lease.no))
     }
 
+    /// Removes a run, which succeeds only when it is over; and frees some of what such runs have left.
+    async fn remove(&mut self) -> Step {
+        let (run, by) = (self.random.pick(self.runs.len()), self.some_worker());
+        let (run_no, chain) = (self.runs[run].lease.no, self.runs[run].lease.chain.clone());
+        let (seq, hash, note) = (chain.seq(), chain.hash(), String::new());
+        let remove = Remove { run: self.runs[run].lease.run, seq, hash, by: Actor::engine(), note };
+        let expected = if self.runs[run].is_settled { Removal::Removed } else { Removal::Open };
+        assert_eq!(self.workers[by].store.remove(vec![remove]).await?, [expected]);
+        if expected == Removal::Removed {
+            self.runs.remove(run);
+            self.removed.push(run_no);
+        }
+        let most = self.random.pick(6);
+        self.workers[by].store.sweep(most).await?;
+        Ok(format!("remove {run_no}: {expected}, and sweep {most}"))
+    }
+
     async fn claim(&mut self) -> Step {
         let (by, limit, now) = (self.some_worker(), self.random.pick(4), self.now());
         let me = self.workers[by].id.clone();
@@ -321,7 +343,8 @@ impl Model<'_> {
         if self.workers.iter().filter(|w| w.is_known()).count() < 2 {
             self.add_worker().await?;
         }
-        match self.random.below(24) {
+        match self.random.below(26) {
+            24.. if !self.runs.is_empty() => self.remove().await,
             0..3 => self.start().await,
             _ if self.runs.is_empty() => Ok("-".into()),
             3..10 => self.commit().await,
@@ -365,7 +388,8 @@ pub(super) async fn any_sequence_of_calls_agrees_with_the_model(fixture: &dyn Fi
     // What fails once fails always, unless somebody asks for another sequence.
     let seed = std::env::var("TOWPATH_SEED").ok().and_then(|seed| seed.parse().ok());
     let (random, runs, workers) = (Random(seed.unwrap_or(20_261_124)), Vec::new(), Vec::new());
-    let mut model = Model { fixture, store: fixture.open(), random, runs, workers, lives: 0 };
+    let (store, removed) = (fixture.open(), Vec::new());
+    let mut model = Model { fixture, store, random, runs, workers, lives: 0, removed };
     let mut trace = Trace(model.random.0, Vec::new());
     for call in 0..1_500 {
         trace.1.push(model.step().await?);
@@ -373,8 +397,8 @@ pub(super) async fn any_sequence_of_calls_agrees_with_the_model(fixture: &dyn Fi
             model.compare().await?;
         }
     }
-    let settled = model.runs.iter().filter(|r| r.is_settled).count();
-    assert!(settled > 0 && model.lives > 5, "the sequence went nowhere: {settled} settled");
+    let removed = model.removed.len();
+    assert!(removed > 5 && model.lives > 5, "the sequence went nowhere: {removed} removed");
     model.compare().await
 }
 

@@ -132,6 +132,27 @@ rules! {
             a_write_through_another_handle_is_noticed
             a_write_between_the_call_and_the_first_poll_is_noticed
         }
+        removing {
+            a_run_is_removed_only_when_it_is_over_and_its_journal_ends_where_it_is_said_to
+            a_run_that_is_driven_or_recalled_is_not_removed
+            a_run_is_removed_after_its_items_and_an_item_only_when_all_above_it_are_over
+            a_removed_run_is_not_found_any_more_but_on_record
+            the_key_of_a_removed_run_can_be_used_again_and_its_number_is_not
+            sweeping_ends_and_frees_blobs_that_nobody_refers_to_and_no_others
+            sweeping_takes_nothing_of_the_runs_that_are_there
+        }
+        anchoring {
+            a_head_that_moved_is_told_until_it_is_in_an_anchor
+            heads_are_told_in_parts_and_none_is_left_out
+            a_removed_run_is_told_once_also_when_its_events_are_freed
+            of_two_anchors_with_one_number_one_is_written
+            anchors_come_back_byte_for_byte_in_order
+            a_signed_head_is_written_with_its_transition_and_replaced_by_the_next
+        }
+        redacting {
+            a_payload_of_a_run_that_is_over_is_redacted_with_the_event_that_says_so
+            nothing_is_redacted_of_a_run_that_goes_on_or_whose_journal_ends_elsewhere
+        }
         logging {
             logs_are_numbered_in_order_and_read_after_a_number
             logs_keep_head_and_tail_of_each_attempt_within_their_limit

@@ -38,7 +38,7 @@ impl State {
 
     pub(super) fn retire(&mut self, id: &WorkerId, now: Timestamp) -> Result<(), StoreError> {
         let no = self.worker("retire a worker", id)?;
-        for run in self.runs.iter_mut().filter(|r| r.owner == Some(no)) {
+        for run in self.runs.values_mut().filter(|r| r.owner == Some(no)) {
             run.give_back();
             run.ready_at.get_or_insert(now);
         }

@@ -6,7 +6,7 @@ use towpath_model::{RunNo, Status, Timestamp};
 
 impl State {
     pub(super) fn row(&self, no: RunNo) -> RunRow {
-        let run = self.run("read a row", no).expect("a run that was numbered is never removed");
+        let run = self.run("read a row", no).expect("a run is removed with everything that has its number");
         RunRow {
             no,
             run: run.id,
@@ -40,11 +40,11 @@ impl State {
     }
 
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        self.runs.iter().filter(|r| r.owner.is_none()).filter_map(|r| r.wake_at).min()
+        self.runs.values().filter(|r| r.owner.is_none()).filter_map(|r| r.wake_at).min()
     }
 
     pub(super) fn health(&self, now: Timestamp) -> StoreHealth {
-        let count = |status| self.runs.iter().filter(|r| r.listing.status == status).count() as u64;
+        let count = |status| self.runs.values().filter(|r| r.listing.status == status).count() as u64;
         StoreHealth {
             oldest_due: self.next_wake().filter(|at| *at <= now),
             last_commit: None,
@@ -54,7 +54,7 @@ impl State {
     }
 
     pub(super) fn rebuild(&mut self, fold: &dyn Projector, now: Timestamp) {
-        for run in &mut self.runs {
+        for run in self.runs.values_mut() {
             let Some((listing, wake_at)) = fold.project(&run.events) else { continue };
             if run.listing != listing {
                 run.listing = listing;

@@ -1,21 +1,27 @@
 //! What there is.
 
 use super::logs::Logs;
-use crate::{Head, Progress, StoreError, StoreErrorKind};
+use crate::{Head, Progress, RemovedRun, StoreError, StoreErrorKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use towpath_model::{
-    Digest, Entry, EntryId, Epoch, Listing, Name, PipelineName, RunId, RunKey, RunNo, Seq, Status, StepId,
-    StoredEvent, Timestamp, WorkerId,
+    Digest, Entry, EntryId, Epoch, Listing, Name, PipelineName, RunId, RunKey, RunNo, Seq, SignedHead,
+    Status, StepId, StoredAnchor, StoredEvent, Timestamp, WorkerId,
 };
 
 #[derive(Default)]
 pub(super) struct State {
-    /// In the order of their numbers, of which the first is 1.
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: BTreeMap<RunNo, Run>,
+    pub(super) removed: BTreeMap<RunNo, RemovedRun>,
     pub(super) by_id: HashMap<RunId, RunNo>,
     pub(super) by_key: HashMap<(PipelineName, RunKey), RunNo>,
     pub(super) workers: BTreeMap<WorkerNo, Worker>,
     pub(super) blobs: HashMap<Digest, String>,
+    /// Blobs of removed runs, which others may refer to.
+    pub(super) unswept: BTreeSet<Digest>,
+    pub(super) anchors: Vec<StoredAnchor>,
+    /// Runs that moved, or were removed, since they were in an anchor.
+    pub(super) unanchored: BTreeSet<RunNo>,
+    pub(super) last_run: i64,
     pub(super) locks: BTreeMap<Name, Lock>,
     pub(super) last_worker: u64,
     pub(super) last_entry: i64,
@@ -70,6 +76,9 @@ pub(super) struct Run {
     pub(super) seen: HashSet<Name>,
     pub(super) logs: Logs,
     pub(super) progress: BTreeMap<StepId, Progress>,
+    pub(super) signed: Option<SignedHead>,
+    /// Blobs that it has stored or refers to.
+    pub(super) refers: HashSet<Digest>,
 }
 
 #[derive(Default)]
@@ -115,20 +124,20 @@ impl Run {
 impl State {
     pub(super) fn run(&self, operation: &'static str, no: RunNo) -> Result<&Run, StoreError> {
         let missing = || StoreError::new(StoreErrorKind::NotFound, operation).with("run", no);
-        index(no).and_then(|i| self.runs.get(i)).ok_or_else(missing)
+        self.runs.get(&no).ok_or_else(missing)
     }
 
     pub(super) fn run_mut(&mut self, no: RunNo) -> Option<&mut Run> {
-        index(no).and_then(|i| self.runs.get_mut(i))
+        self.runs.get_mut(&no)
     }
 
-    /// The run of a number that this state has given out.
+    /// The run of a number that was just found.
     pub(super) fn own(&mut self, no: RunNo) -> &mut Run {
-        self.run_mut(no).expect("a run that was numbered is never removed")
+        self.run_mut(no).expect("a run is removed with everything that has its number")
     }
 
     pub(super) fn numbered(&self) -> impl DoubleEndedIterator<Item = (RunNo, &Run)> {
-        self.runs.iter().enumerate().map(|(i, run)| (RunNo(i as i64 + 1), run))
+        self.runs.iter().map(|(no, run)| (*no, run))
     }
 
     pub(super) fn head(&self, no: RunNo) -> Result<Head, StoreError> {
@@ -146,11 +155,7 @@ impl State {
 
     /// Forgets workers that lost their lease and own nothing more.
     pub(super) fn forget_workers(&mut self) {
-        let owners: BTreeSet<WorkerNo> = self.runs.iter().filter_map(|r| r.owner).collect();
+        let owners: BTreeSet<WorkerNo> = self.runs.values().filter_map(|r| r.owner).collect();
         self.workers.retain(|no, w| w.end.is_none() || owners.contains(no));
     }
-}
-
-fn index(no: RunNo) -> Option<usize> {
-    usize::try_from(no.0.checked_sub(1)?).ok()
 }

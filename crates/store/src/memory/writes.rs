@@ -19,7 +19,8 @@ impl State {
             return Err(twice.with("id is taken", new.run));
         }
         let owner = new.owner.as_ref().map(|w| self.worker("start a run", w)).transpose()?;
-        let no = RunNo(self.runs.len() as i64 + 1);
+        self.last_run += 1;
+        let no = RunNo(self.last_run);
         let is_over = new.listing.status == Status::Settled;
         let wake_at = match new.wake {
             Wake::At(at) => Some(at),
@@ -27,9 +28,10 @@ impl State {
         };
         self.by_id.insert(new.run, no);
         self.by_key.insert(key, no);
+        let refers = new.blobs.iter().map(|b| b.digest).collect();
         self.store_blobs(new.blobs);
         let locks = new.locks;
-        self.runs.push(Run {
+        let run = Run {
             id: new.run,
             pipeline: new.pipeline,
             key: new.key,
@@ -52,7 +54,11 @@ impl State {
             seen: HashSet::new(),
             logs: Default::default(),
             progress: BTreeMap::new(),
-        });
+            refers,
+            signed: None,
+        };
+        self.runs.insert(no, run);
+        self.unanchored.insert(no);
         for change in locks {
             self.change_lock(no, change, now);
         }
@@ -81,7 +87,9 @@ impl State {
             run.claims = 0;
         }
         let gives_back = t.gives_back();
+        let has_moved = !t.events.is_empty();
         run.events.extend(t.events);
+        run.signed = t.signed.or(run.signed.take());
         match t.wake {
             Wake::Keep => {}
             Wake::At(at) => run.wake_at = Some(at),
@@ -92,6 +100,7 @@ impl State {
             run.recalls.remove(&id);
             run.sent.remove(&id);
         }
+        run.refers.extend(t.blobs.iter().map(|b| b.digest).chain(t.refers));
         run.progress.extend(t.progress.into_iter().map(|p| (p.step.clone(), p)));
         let mut last_line = self.last_line;
         let run = self.own(t.run);
@@ -114,6 +123,9 @@ impl State {
         }
         for change in t.locks {
             self.change_lock(t.run, change, now);
+        }
+        if has_moved {
+            self.unanchored.insert(t.run);
         }
         let run = self.own(t.run);
         if gives_back {
