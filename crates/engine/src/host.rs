@@ -224,18 +224,21 @@ impl Host for BodyHost {
         let (reply, answer) = oneshot::channel();
         let _ = self.mailbox.send(Msg::Outputs(reply));
         let RunNow { plan, run, values, outputs } = Self::answer(answer).await?;
+        // What was shown of an item is asked of the step that has it.
+        let steps: BTreeSet<StepId> = steps.iter().map(StepId::outside_of_items).collect();
         if let Some(stray) = steps.iter().find(|id| plan.plan.find(id).is_none()) {
             return Err(StepError::permanent(format!(
                 "{stray} is no step of this plan: it cannot be previewed"
             )));
         }
-        let shown: BTreeSet<StepId> = steps.iter().cloned().collect();
-        let needed = preview::needed(&plan.plan, &shown);
+        let needed = preview::needed(&plan.plan, &steps);
         let mut known = BTreeMap::new();
         for (step, output) in outputs.into_iter().filter(|(step, _)| needed.contains(step)) {
             known.insert(step, values::fetch(&*self.shared.store, &output).await?);
         }
-        Ok(Look { shared: &self.shared, run, values: &values, plan: &plan, shown }.look(known).await)
+        let look =
+            Look { shared: &self.shared, run, values: &values, plan: &plan, shown: steps, below: None };
+        Ok(look.look(known).await)
     }
 
     fn log(&self, text: &str) {

@@ -1,9 +1,12 @@
 //! Asking a plan what it would change.
 
+mod items;
+
 use crate::{
     Engine, EngineError, body::caught, host::Secrets, plans::Prepared, secrets, shared::Shared, start,
 };
 use async_trait::async_trait;
+use items::{Budget, Listing};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -11,7 +14,7 @@ use std::{
 use towpath_machine::{Ix, Plan, holds};
 use towpath_model::{
     Attempt, Change, Condition, Failure, FailureKind, InDoubt, Json, KeyPhase, Operand, PlanPreview,
-    ReadMode, Role, RunId, Section, StepId, StepPreview, StepRecord, Timestamp,
+    ReadMode, RunId, Section, StepId, StepPreview, StepRecord, Timestamp,
 };
 use towpath_step::{
     ErasedStep, Output, SecretValue, StepContext, StepError,
@@ -62,10 +65,10 @@ impl Engine {
     ) -> Result<PlanPreview, EngineError> {
         let shared = self.shared();
         let prepared = start::prepare(shared, plan, PREVIEW)?;
-        let all = (0..prepared.plan.len() as Ix).map(|ix| prepared.plan.step(ix));
-        let shown = all.filter(|step| step.section == Section::Main).map(|step| step.id.clone()).collect();
-        let run = RunId::from_bytes([0; 16]);
-        Ok(Look { shared, run, values: plan.values(), plan: &prepared, shown }.look(BTreeMap::new()).await)
+        let (run, shown) = (RunId::from_bytes([0; 16]), forward(&prepared.plan));
+        Ok(Look { shared, run, values: plan.values(), plan: &prepared, shown, below: None }
+            .look(BTreeMap::new())
+            .await)
     }
 }
 
@@ -77,6 +80,8 @@ pub(crate) struct Look<'a> {
     pub(crate) plan: &'a Prepared,
     /// The steps that are shown; others are only foreseen.
     pub(crate) shown: BTreeSet<StepId>,
+    /// The item whose plan it is, when it is one of a `for_each`.
+    pub(crate) below: Option<StepId>,
 }
 
 /// What is known of a step's output.
@@ -91,35 +96,53 @@ impl Look<'_> {
     pub(crate) async fn look(&self, outputs: BTreeMap<StepId, Json>) -> PlanPreview {
         let mut known: BTreeMap<StepId, Known> =
             outputs.into_iter().map(|(id, output)| (id, Known::Output(output))).collect();
-        let mut preview = PlanPreview::default();
+        PlanPreview { steps: self.walk(&mut known, &Budget::default()).await }
+    }
+
+    /// Asks every step that is shown, and adds to what is known.
+    async fn walk(&self, known: &mut BTreeMap<StepId, Known>, budget: &Budget) -> Vec<StepPreview> {
+        let mut shown = Vec::new();
         for ix in in_order(&self.plan.plan) {
             let step = self.plan.plan.step(ix);
             if known.contains_key(&step.id) {
                 continue;
             }
-            if self.is_skipped(step, &known) {
+            if self.is_skipped(step, known) {
                 known.insert(step.id.clone(), Known::Skipped);
                 continue;
             }
+            if let Some(each) = self.plan.each(ix) {
+                if self.shown.contains(&step.id) {
+                    let Listing { steps, output } = self.items(ix, each, known, budget).await;
+                    shown.extend(steps);
+                    known.extend(output.map(|output| (step.id.clone(), Known::Output(output))));
+                }
+                continue;
+            }
             let looking = Arc::new(Looking { shared: self.shared.clone(), secrets: Secrets::default() });
-            let cx = StepContext::new(self.entry(step, &known), looking.clone());
+            let cx = StepContext::new(self.entry(step, known), looking.clone());
             let body = self.plan.known(ix).body();
             if self.shown.contains(&step.id) {
-                preview.steps.push(looking.clean(ask(step, body, &cx).await));
+                let asked = looking.clean(ask(step, body, &cx).await);
+                shown.push(StepPreview { step: self.path(&step.id), ..asked });
             }
             if let Some(Ok(Some(output))) = body.map(|body| body.foresee_erased(&cx)) {
                 known.insert(step.id.clone(), Known::Output(output));
             }
         }
-        preview
+        shown
     }
 
-    fn is_skipped(&self, step: &StepRecord, known: &BTreeMap<StepId, Known>) -> bool {
-        let skipped = |id: &StepId| matches!(known.get(id), Some(Known::Skipped));
-        if step.reads.iter().any(|read| read.mode == ReadMode::Required && skipped(&read.step)) {
-            return true;
-        }
-        let value = |operand: &Operand| match operand {
+    /// A step as it is named from outside: with the item that it belongs to.
+    fn path(&self, step: &StepId) -> StepId {
+        // A path that is too deep is refused with the plan.
+        let path = self.below.as_ref().and_then(|item| step.within(item).ok());
+        path.unwrap_or_else(|| step.clone())
+    }
+
+    /// What an operand is, when that is known.
+    fn value(&self, operand: &Operand, known: &BTreeMap<StepId, Known>) -> Option<Json> {
+        match operand {
             Operand::Value(value) => Some(value.clone()),
             Operand::Param { name, path } => {
                 self.values.get(name).map(|v| v.at(path).unwrap_or_else(Json::null))
@@ -128,7 +151,15 @@ impl Look<'_> {
                 Known::Output(output) => Some(output.at(path).unwrap_or_else(Json::null)),
                 Known::Skipped => None,
             },
-        };
+        }
+    }
+
+    fn is_skipped(&self, step: &StepRecord, known: &BTreeMap<StepId, Known>) -> bool {
+        let skipped = |id: &StepId| matches!(known.get(id), Some(Known::Skipped));
+        if step.reads.iter().any(|read| read.mode == ReadMode::Required && skipped(&read.step)) {
+            return true;
+        }
+        let value = |operand: &Operand| self.value(operand, known);
         let conditions = step.when.iter().flat_map(Condition::operands);
         let mut compared = conditions.filter_map(|operand| match operand {
             Operand::From { step, .. } => Some(step),
@@ -171,11 +202,6 @@ async fn ask(step: &StepRecord, body: Option<&dyn ErasedStep>, cx: &StepContext)
                 preview.failure = Some(Failure::new(FailureKind::Permanent, text));
             }
         },
-        _ if matches!(step.role, Role::ForEach { .. }) => {
-            preview
-                .changes
-                .push(Change::unknown(format!("the items of {}", step.id), "each is asked when it runs"));
-        }
         _ if step.in_doubt == InDoubt::NoEffect => {}
         _ => {
             let why = format!("the kind {} tells nothing before it runs", step.kind);
@@ -183,6 +209,11 @@ async fn ask(step: &StepRecord, body: Option<&dyn ErasedStep>, cx: &StepContext)
         }
     }
     preview
+}
+
+/// The steps of the way forward.
+fn forward(plan: &Plan) -> BTreeSet<StepId> {
+    plan.section(Section::Main).map(|ix| plan.step(ix).id.clone()).collect()
 }
 
 /// The steps of the way forward, each after those that it waits for; where that says nothing, as they were placed.

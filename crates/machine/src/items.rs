@@ -5,7 +5,7 @@ mod fold;
 mod list;
 mod report;
 
-pub use list::{Listed, list_items, read_items};
+pub use list::{Foreseen, Listed, Seen, foresee_items, list_items, read_items};
 pub(crate) use list::{Source, With};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -45,7 +45,9 @@ pub use check::{Problem, Problems, check};
 pub use condition::holds;
 pub use explain::{Explanation, Mover, Wait};
 pub use io::{Action, BodyEnd, Decision, Input, Observation, UndoEnd};
-pub use items::{ItemStart, ItemState, Items, Listed, Ordered, list_items, read_items};
+pub use items::{
+    Foreseen, ItemStart, ItemState, Items, Listed, Ordered, Seen, foresee_items, list_items, read_items,
+};
 pub use jitter::full_jitter;
 pub use locks::{LockHold, LockStateKind};
 pub use node::{Node, Waiting};

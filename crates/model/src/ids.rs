@@ -136,6 +136,13 @@ impl StepId {
         StepId::new(&format!("{self}[{key}]")).expect("a step's id with an item's key is a step's id")
     }
 
+    /// Of a path within an item, the step that has the item: `deploy` of `deploy[eu-west-1]/apply`. Of another path, itself.
+    pub fn outside_of_items(&self) -> StepId {
+        // A key may hold any sign, and a slug none of these.
+        let step = self.0.split('[').next().unwrap_or(&self.0);
+        StepId::new(step).unwrap_or_else(|_| self.clone())
+    }
+
     /// How many slugs it is made of.
     pub fn depth(&self) -> usize {
         let mut inside = false;
@@ -319,7 +326,9 @@ mod tests {
         let (step, key) = (StepId::new("eu/deploy").unwrap(), ItemKey::new("a/b [c").unwrap());
         let item = step.item(&key);
         assert_eq!((item.as_str(), item.depth()), ("eu/deploy[a/b [c]", 2));
-        assert_eq!(StepId::new("apply").unwrap().within(&item).unwrap().depth(), 3);
+        let within = StepId::new("apply").unwrap().within(&item).unwrap();
+        assert_eq!((within.depth(), within.outside_of_items()), (3, step.clone()));
+        assert_eq!(step.outside_of_items(), step);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod leases;
 mod locks;
 mod pipelines;
 mod preview;
+mod preview_items;
 mod quarantine;
 mod recalls;
 mod retain;

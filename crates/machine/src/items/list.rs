@@ -109,6 +109,67 @@ pub fn list_items(
     Ok(Listed { items: keyed(&list, key)?, given })
 }
 
+/// What is known of a step's output before it is needed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Seen {
+    /// It is this, or will be.
+    Output(Json),
+    /// There will be none.
+    Skipped,
+    /// Nobody can tell before it has run.
+    Unknown,
+}
+
+/// What can be told of the items of a `for_each` before they are listed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Foreseen {
+    /// They will be these; of what else they are given only what is known.
+    Items(Listed),
+    /// They cannot be told before this step is done, or before whatever gives this parameter.
+    After(String),
+}
+
+/// Reads the list of a `for_each` as far as it is known before the run: for a preview.
+///
+/// # Errors
+/// As for [`list_items`]: the run would fail by it.
+pub fn foresee_items(
+    plan: &Plan,
+    step: &StepRecord,
+    values: &BTreeMap<String, Json>,
+    seen: &dyn Fn(&StepId) -> Seen,
+) -> Result<Foreseen, Failure> {
+    let for_each = plan.find(&step.id).and_then(|ix| plan.for_each(ix));
+    let Some(ForEach { list, key, .. }) = for_each else { return Err(fault("it is no for_each")) };
+    let output = |id: &StepId| match seen(id) {
+        Seen::Output(json) => Some(json),
+        Seen::Skipped | Seen::Unknown => None,
+    };
+    let found = Found { values, output: &output };
+    let list = match list {
+        Operand::Value(json) => json.clone(),
+        Operand::From { step, .. } if seen(step) == Seen::Unknown => {
+            return Ok(Foreseen::After(step.to_string()));
+        }
+        Operand::From { step, path } => found.of(step, path),
+        Operand::Param { name, .. } if !values.contains_key(name) => {
+            return Ok(Foreseen::After(name.clone()));
+        }
+        Operand::Param { name, path } => found.param(name, path),
+    };
+    let is_known = |source: &Source| {
+        source.steps().into_iter().all(|step| seen(step) != Seen::Unknown)
+            && source.params().into_iter().all(|name| values.contains_key(name))
+    };
+    let mut given = BTreeMap::new();
+    for (name, source) in With::of(step).map_err(fault)?.given {
+        if is_known(&source) {
+            given.insert(name, found.value(&source)?);
+        }
+    }
+    Ok(Foreseen::Items(Listed { items: keyed(&list, key)?, given }))
+}
+
 /// Where values are found.
 struct Found<'a> {
     values: &'a BTreeMap<String, Json>,
