@@ -17,7 +17,7 @@ type Failed = Box<dyn Error + Send + Sync>;
 /// How many customers there are at once.
 const CUSTOMERS: usize = 8;
 /// Between two requests of one customer.
-const PAUSE: Duration = Duration::from_millis(12);
+const PAUSE: Duration = Duration::from_millis(16);
 /// What a customer waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 

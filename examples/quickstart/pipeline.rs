@@ -19,7 +19,7 @@ pub(crate) fn orders() -> Result<Pipeline<Live>, PlanErrors> {
     let preview = p.preview_of("preview", &production);
     let ok = p.step("approve", Approval::of(&release).showing(&preview));
     let schema = p.step("migrate", Migrate::expand(&production, "orders", place::MIGRATIONS).up_to(&schema).for_release(&ok));
-    let canary = Canary::of(&ok).to(&production).weights([10, 50, 100]).bake(seconds(3)).every(seconds(1))
+    let canary = Canary::of(&ok).to(&production).weights([10, 50, 100]).bake(seconds(2)).every(millis(500))
         .judge(ErrorRate::not_worse_than_baseline());
     let canary = p.step("canary", canary).after(&schema);
     let verified = p.step("verify", HttpCheck::get(place::url("/orders")).successes(3).every(millis(100)).until(seconds(10))).after(&canary);

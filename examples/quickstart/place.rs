@@ -136,8 +136,9 @@ pub(crate) fn cargo_build() -> Vec<String> {
     let manifest = format!("{EXAMPLES}/../Cargo.toml");
     // Where this program was built, whatever the environment says by now.
     let target = built().ok().and_then(|folder| folder.parent().map(|target| target.display().to_string()));
-    let mut command =
-        vec!["cargo", "build", "--quiet", "--frozen", "--manifest-path", &manifest, "--example", "orders"];
+    // Without the time that a build of an image sets: libraries in C would be compiled anew for it, and change nothing.
+    let mut command = vec!["env", "-u", "SOURCE_DATE_EPOCH", "cargo", "build", "--quiet", "--frozen"];
+    command.extend(["--manifest-path", &manifest, "--example", "orders"]);
     if let Some(target) = &target {
         command.extend(["--target-dir", target]);
     }

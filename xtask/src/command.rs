@@ -10,6 +10,12 @@ use crate::workspace::Workspace;
 pub(crate) fn cargo<S: AsRef<OsStr>>(workspace: &Workspace, args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(workspace.root());
+    // What cargo said to us is about xtask. A cargo below would take it for its own environment, and build anew whatever
+    // looks at it: some crates with C code, and all above them.
+    let is_about_us = |name: &str| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_about_us(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
     command
 }
 

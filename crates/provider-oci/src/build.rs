@@ -38,7 +38,8 @@ const EPOCH: &str = "315532800";
 /// Builds images on this machine: runs the commands in the folder of the sources and packs what they made into a
 /// [`Layout`]. It needs no daemon, no root and no container.
 ///
-/// The commands run with the environment of this process, without its `TOWPATH_SECRET_…` variables; `SOURCE_DATE_EPOCH`
+/// The commands run with the environment of this process, without its `TOWPATH_SECRET_…` variables and without what cargo
+/// says to a program that it runs (`CARGO_MANIFEST_…`, `CARGO_PKG_…`); `SOURCE_DATE_EPOCH`
 /// ([reproducible-builds.org]) is set when it is not, and `TOWPATH_KEY` says for which effect they run. Each is a group of
 /// processes that ends as a whole: when its first process does, when the build is dropped, and when this process dies. A
 /// program that leaves its group (`setsid`) leaves that. Two builds in one folder follow one another, also of two processes

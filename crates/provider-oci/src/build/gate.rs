@@ -7,6 +7,15 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 /// See the script for what it does.
 const GATE: &str = include_str!("gate.sh");
 
+/// Whether a variable of this process is none of a command's business: secrets are for whoever is given them by name, and
+/// what `cargo run` says is about the program that it runs. A cargo below would take that for its own environment, and build
+/// anew whatever looks at it.
+fn is_ours_alone(name: &OsStr) -> bool {
+    const BEGINS: [&str; 3] = ["TOWPATH_SECRET_", "CARGO_MANIFEST_", "CARGO_PKG_"];
+    let name = name.to_string_lossy();
+    BEGINS.iter().any(|begin| name.starts_with(begin))
+}
+
 /// A group of processes. Dropped, it is killed.
 pub(super) struct Group {
     child: Child,
@@ -21,9 +30,7 @@ impl Group {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(GATE).arg("towpath-gate").args(argv).current_dir(folder).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        // Secrets of this process are for whoever is given them by name.
-        let is_secret = |name: &OsStr| name.to_string_lossy().starts_with("TOWPATH_SECRET_");
-        for (name, _) in std::env::vars_os().filter(|(name, _)| is_secret(name)) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours_alone(name)) {
             command.env_remove(name);
         }
         command.envs(env);

@@ -123,6 +123,20 @@ async fn a_build_that_fails_says_its_last_lines_and_leaves_what_was_there() {
 }
 
 #[tokio::test]
+async fn commands_hear_nothing_that_was_said_to_the_engine_alone() {
+    // Cargo says this to a test, as to every program that it runs.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some() && std::env::var_os("CARGO_PKG_NAME").is_some());
+    let place = Place::new();
+    let mut request = place.request("env > out/a");
+    request.command_env.insert("CARGO_PKG_VERSION".into(), "asked for".into());
+    build(&place, &request, "a").await;
+    let heard = fs::read_to_string(place.temp.path().join("sources/out/a")).unwrap();
+    let of_cargo = |line: &&str| line.starts_with("CARGO_MANIFEST_") || line.starts_with("CARGO_PKG_");
+    assert_eq!(heard.lines().filter(of_cargo).collect::<Vec<_>>(), ["CARGO_PKG_VERSION=asked for"]);
+    assert!(heard.contains("PATH=") && heard.contains("SOURCE_DATE_EPOCH="), "{heard}");
+}
+
+#[tokio::test]
 async fn a_dropped_build_leaves_no_process_and_no_image() {
     let place = Place::new();
     place.source("out/a", "1");

@@ -21,6 +21,9 @@ use towpath_step::{Environment, StepContext, StepError};
 /// How often the switch may act, or the step be handed back what others took over, before somebody has to look.
 const AGAIN_MAX: u32 = 20;
 
+/// How often it is asked at first whether instances have become healthy.
+const OFTEN: Duration = Duration::from_millis(250);
+
 /// One entry of such a body.
 pub(super) struct Rollout<'a> {
     pub(super) cx: &'a StepContext,
@@ -152,7 +155,7 @@ impl<'a> Rollout<'a> {
             return Ok(());
         }
         let (within, wanted) = (self.shift.healthy_within(), self.now.instances);
-        let every = (within / 60).clamp(Duration::from_millis(250), Duration::from_secs(5));
+        let every = (within / 60).clamp(OFTEN, Duration::from_secs(5));
         let by = *self.now.healthy_by.get_or_insert(self.cx.now().plus(within));
         loop {
             let (healthy, why) = match self.instances().await {
@@ -168,7 +171,10 @@ impl<'a> Rollout<'a> {
             }
             self.cx.progress(0, format_args!("{healthy} of {wanted} instances are healthy"));
             self.now.waits += 1;
-            self.cx.sleep(&format!("healthy-{}", self.now.waits), every).saving(&self.now).await?;
+            // Most are healthy soon; who takes long is not asked all the time.
+            let waited = within.saturating_sub(by.since(self.cx.now()));
+            let pause = (waited / 4).clamp(OFTEN, every);
+            self.cx.sleep(&format!("healthy-{}", self.now.waits), pause).saving(&self.now).await?;
         }
         self.now.is_healthy = true;
         Ok(())
