@@ -156,7 +156,7 @@ fn observed(said: Observed<Json>, facts: &[String], host: &BodyHost) -> End {
         Observed::TakenOver(seen) => End::Observed(Observation::TakenOver(clean(seen, host)), None),
         Observed::Unknown(why) => {
             let failure = host.failure(Failure::new(FailureKind::Unknown, why));
-            End::Observed(Observation::Unknown(failure), None)
+            End::Observed(Observation::Unknown { failure, retry_after: None }, None)
         }
     }
 }
@@ -181,7 +181,7 @@ pub(crate) fn failed(what: What, error: StepError, host: &BodyHost) -> End {
     match what {
         What::Before => End::Before(Err((failure, retry_after))),
         What::Run => End::Run(BodyEnd::Failed { failure, retry_after }, None),
-        What::Observe => End::Observed(Observation::Unknown(failure), None),
+        What::Observe => End::Observed(Observation::Unknown { failure, retry_after }, None),
         What::Undo => End::Undone(UndoEnd::Failed { failure, retry_after }),
         What::List => End::Listed(Err(failure)),
         What::Gather => unreadable(failure.to_string()),
@@ -201,7 +201,10 @@ pub(crate) fn lost(what: What, ended: Ended, message: Option<String>, host: &Bod
             let failure = message.is_some().then(|| of(FailureKind::Unknown));
             End::Run(BodyEnd::Lost { ended, failure }, None)
         }
-        What::Observe => End::Observed(Observation::Unknown(of(FailureKind::Unknown)), None),
+        What::Observe => {
+            let failure = of(FailureKind::Unknown);
+            End::Observed(Observation::Unknown { failure, retry_after: None }, None)
+        }
         What::Undo => {
             let failure = message.is_some().then(|| of(FailureKind::Unknown));
             End::Undone(UndoEnd::Lost(ended, failure))

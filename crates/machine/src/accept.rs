@@ -311,10 +311,11 @@ impl RunState {
                 events
             }
             Observation::TakenOver(seen) => vec![said(Answer::TakenOver { seen })],
-            Observation::Unknown(failure) => {
+            Observation::Unknown { failure, retry_after } => {
                 let (asks, record) = (node.asks + 1, self.plan.step(ix));
+                let delay = |policy| self.delay(&record.id, policy, asks, asks);
                 let again = (self.is_active(ix) && asks < record.observe_retry.attempts_max)
-                    .then(|| now.plus(self.delay(&record.id, &record.observe_retry, asks, asks)));
+                    .then(|| now.plus(delay(&record.observe_retry).max(retry_after.unwrap_or_default())));
                 vec![said(Answer::Unknown { failure, again })]
             }
         }

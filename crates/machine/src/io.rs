@@ -121,7 +121,12 @@ pub enum Observation {
     /// Somebody else has changed what the step owns.
     TakenOver(Json),
     /// It cannot be told, or asking failed.
-    Unknown(Failure),
+    Unknown {
+        /// Why.
+        failure: Failure,
+        /// How long the other side asked to wait, or how long what was sent may still be on its way.
+        retry_after: Option<Duration>,
+    },
 }
 
 /// How a compensation ended.

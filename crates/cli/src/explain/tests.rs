@@ -115,7 +115,7 @@ async fn in_doubt_to_be_asked_again() {
     let (world, mut run) = one(effect("order")).await;
     run.lost("order").await;
     let failure = crate::fixture::failure(FailureKind::Transient, "no answer");
-    run.observed("order", Observation::Unknown(failure)).await;
+    run.observed("order", Observation::Unknown { failure, retry_after: None }).await;
     assert_eq!(
         explained(&world).await,
         "\
@@ -169,9 +169,9 @@ async fn an_operator_decides_when_the_world_cannot_tell() {
     let (world, mut run) = one(effect("order")).await;
     run.lost("order").await;
     let failure = || crate::fixture::failure(FailureKind::Transient, "no answer");
-    run.observed("order", Observation::Unknown(failure())).await;
+    run.observed("order", Observation::Unknown { failure: failure(), retry_after: None }).await;
     run.later(60).await;
-    run.observed("order", Observation::Unknown(failure())).await;
+    run.observed("order", Observation::Unknown { failure: failure(), retry_after: None }).await;
     assert_eq!(explained(&world).await, "\
 checkout k stuck: the run is stuck
   order rests: it cannot be told whether it took effect: no answer

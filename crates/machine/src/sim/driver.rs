@@ -463,7 +463,10 @@ impl Sim {
             }
             4..=6 => Observation::NotDone,
             7 => Observation::TakenOver(json("{\"by\":\"eve\"}")),
-            _ => Observation::Unknown(failure(FailureKind::Transient)),
+            _ => {
+                let retry_after = self.rng.chance(20).then(|| secs(3));
+                Observation::Unknown { failure: failure(FailureKind::Transient), retry_after }
+            }
         }
     }
 

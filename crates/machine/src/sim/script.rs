@@ -36,7 +36,7 @@ pub(crate) fn seen_done() -> Observation {
 }
 
 pub(crate) fn unknown() -> Observation {
-    Observation::Unknown(failure(FailureKind::Transient))
+    Observation::Unknown { failure: failure(FailureKind::Transient), retry_after: None }
 }
 
 impl Sim {

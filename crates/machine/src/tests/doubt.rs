@@ -4,7 +4,7 @@ use crate::{
     BodyEnd, Observation, StepState,
     StepStateKind::{Backoff, Done, Failed, InDoubt as Asked, Resting, Running},
     sim::{
-        driver::{What, at},
+        driver::{What, at, failure},
         plans::{StepExt, json, step},
         script::{
             cancel, cancel_no_unwind, handback, resolve_done, resolve_not_done, retry, run_of, seen_done,
@@ -138,6 +138,20 @@ fn not_done_begins_a_new_attempt_with_the_checkpoint_and_the_keys_unchanged() {
     assert_eq!((node.attempt().0, node.generation(), sim.under_way(What::Run)), (2, 0, vec!["a"]));
     assert_eq!(node.checkpoint().unwrap().inline(), Some(&json("{\"at\":7}")));
     assert_eq!(node.before().unwrap().inline(), Some(&json("{\"was\":1}")), "and it is not asked again");
+}
+
+#[test]
+fn a_question_is_asked_again_no_sooner_than_the_other_side_says() {
+    let later = |seconds| {
+        let failure = failure(Transient);
+        Observation::Unknown { failure, retry_after: Some(std::time::Duration::from_secs(seconds)) }
+    };
+    let mut sim = run_of([step("a").in_doubt(Observe).once()]);
+    sim.lost("a", Ended::TimedOut).observed("a", later(100));
+    assert_eq!((sim.kind("a"), sim.state.wake()), (Asked, Some(at(100))));
+    let mut sim = run_of([step("a").in_doubt(Observe).once()]);
+    sim.lost("a", Ended::TimedOut).observed("a", later(0));
+    assert_eq!(sim.state.wake(), Some(at(1)), "and no sooner than the policy says");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use towpath_engine::Settled;
 use towpath_model::{Actor, Json, Message, Name, NewEntry, RunId, Verb};
 use towpath_step::Pipeline;
 use towpath_steps::deploy::{Live, Promote, Rollback, Rolling};
-use towpath_store::Store as _;
+use towpath_store::{Clock as _, Store as _};
 use towpath_testkit::{Call, Fault, FaultStore, Side};
 
 /// Starts a rollout in a process that dies at its n-th commit; `None` when it makes fewer. Before it, what was done since the
@@ -177,6 +177,13 @@ fn a_rollout_whose_calls_settle_late_is_not_hurried() {
     scene.process(async |builder| {
         let engine = builder.start().await.unwrap();
         let run = engine.attach::<Live>(run).await.unwrap();
+        let began = tokio::time::Instant::now();
+        while scene.cluster.calls().len() == since && began.elapsed() < seconds(60) {
+            tokio::time::sleep_until(tokio::time::Instant::now() + seconds(1) / 10).await;
+        }
+        let sent = scene.cluster.routes_now("orders").unwrap().at;
+        let waited = scene.clock.now().since(sent).as_secs_f32();
+        assert!((19.9..20.3).contains(&waited), "and no longer than it has to be: {waited}");
         assert!(matches!(run.settled().await.unwrap(), Settled::Succeeded(_)));
     });
     let calls = scene.cluster.calls();

@@ -34,9 +34,7 @@ pub(in crate::deploy) async fn observed(
 ) -> Result<Observed<Live>, StepError> {
     let (before, now): (Before, Progress) = (cx.before()?, cx.last_checkpoint()?.unwrap_or_default());
     if let Some(left) = on_its_way(cx, world, &now) {
-        return Ok(Observed::Unknown(format!(
-            "a call that was cut off may take effect for another {left:?}"
-        )));
+        return Err(under_way(left));
     }
     let points = shift.points(release.instances);
     let weight = points.get(now.at).or(points.last()).map_or(100, |point| point.weight);
@@ -58,6 +56,11 @@ pub(in crate::deploy) async fn observed(
     Ok(Observed::TakenOver(seen(&release.service, routes.as_ref())))
 }
 
+/// It is looked at again just when nothing can come any more.
+fn under_way(left: Duration) -> StepError {
+    StepError::transient("a call that was cut off may still take effect").retry_after(left)
+}
+
 /// How long something that was sent may still take effect.
 fn on_its_way(cx: &StepContext, world: &World, now: &Progress) -> Option<Duration> {
     let until = now.sent?.plus(world.settles_within());
@@ -77,8 +80,7 @@ pub(in crate::deploy) async fn back(
     let Some(now) = undo.read_checkpoint::<Progress>()? else { return Ok(()) };
     let before: Before = undo.read_before()?;
     if let (UndoEnded::InDoubt(_), Some(left)) = (&undo.ended, on_its_way(cx, world, &now)) {
-        let error = StepError::transient("a call that was cut off may still take effect");
-        return Err(error.retry_after(left));
+        return Err(under_way(left));
     }
     let points = shift.points(release.instances);
     let keys: Vec<Key> = names(&points, &now).iter().map(|name| cx.run_key(name)).collect();
