@@ -3,86 +3,16 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use towpath::{
     local::{Local, folder_digest},
     prelude::*,
     provider::{Mover, Routes},
     stock::{self, deploy::Live},
 };
+use towpath_tests::release::load::Load;
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_rollout-service");
-
-/// Asks a service again and again over one connection, and writes the statuses down.
-struct Load {
-    over: Arc<AtomicBool>,
-    statuses: Arc<Mutex<Vec<u16>>>,
-    asking: Vec<JoinHandle<()>>,
-}
-
-impl Load {
-    fn on(address: String) -> Self {
-        let (over, statuses) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let asking = (0..4).map(|_| {
-            let (over, statuses, address) = (over.clone(), statuses.clone(), address.clone());
-            std::thread::spawn(move || ask(&address, &over, &statuses))
-        });
-        let asking = asking.collect();
-        Load { over, statuses, asking }
-    }
-
-    /// How many requests there were since the last time, and how many of them failed with which status.
-    fn counts(&self) -> (usize, Vec<u16>) {
-        let all = std::mem::take(&mut *self.statuses.lock().unwrap());
-        (all.len(), all.into_iter().filter(|status| *status != 200).collect())
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
-        self.asking.drain(..).for_each(|asking| drop(asking.join()));
-    }
-}
-
-fn ask(address: &str, over: &AtomicBool, statuses: &Mutex<Vec<u16>>) {
-    let (_nobody, pace) = std::sync::mpsc::channel::<()>();
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let (mut writer, mut reader) = (stream.try_clone().unwrap(), BufReader::new(stream));
-    while !over.load(Ordering::SeqCst) {
-        writer.write_all(b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n").unwrap();
-        let (mut status, mut length, mut line) = (0, 0, String::new());
-        loop {
-            line.clear();
-            assert_ne!(reader.read_line(&mut line).unwrap(), 0, "the proxy closed the connection");
-            let lower = line.to_ascii_lowercase();
-            if let Some(rest) = lower.strip_prefix("http/1.1 ") {
-                status = rest[..3].parse().unwrap();
-            } else if let Some(rest) = lower.strip_prefix("content-length:") {
-                length = rest.trim().parse().unwrap();
-            } else if lower.trim().is_empty() {
-                break;
-            }
-        }
-        reader.read_exact(&mut vec![0; length]).unwrap();
-        statuses.lock().unwrap().push(status);
-        // Nobody sends on it: a pace of a hundred requests a second.
-        let _ = pace.recv_timeout(Duration::from_millis(10));
-    }
-}
 
 /// Ends the supervisor and all instances, also when the test fails.
 struct Stop(Local);
@@ -152,7 +82,7 @@ async fn releases_are_rolled_out_on_this_machine_and_no_request_fails_because_of
     let first = run("1.0.0", "0").await.succeeded().unwrap();
     assert_eq!((first.weight, first.is_stable, first.previous), (100, true, None));
 
-    let load = Load::on(local.address("orders").await.unwrap().unwrap());
+    let load = Load::on(&local.address("orders").await.unwrap().unwrap(), 4);
     let second = run("2.0.0", "0").await.succeeded().unwrap();
     assert_eq!(second.previous.as_deref(), Some("1.0.0"));
     assert_eq!(second.verdicts.len(), 3, "{:?}", second.verdicts);
@@ -221,7 +151,7 @@ async fn when_nobody_drives_a_rollout_the_proxy_goes_back_and_another_engine_goe
     let first = canary(release(images.path(), "1.0.0", "0"));
     engine.run(first, "1.0.0").await.unwrap().settled().await.unwrap().succeeded().unwrap();
 
-    let load = Load::on(local.address("orders").await.unwrap().unwrap());
+    let load = Load::on(&local.address("orders").await.unwrap().unwrap(), 4);
     let second = canary(release(images.path(), "2.0.0", "0"));
     engine.run(second.clone(), "2.0.0").await.unwrap();
     reaches("half of the traffic", &|routes| routes.weight("2.0.0") == 50).await;

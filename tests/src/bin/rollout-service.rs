@@ -1,37 +1,7 @@
 //! A service to be rolled out on this machine, and the supervisor of its instances: one program that is told by its
 //! environment which of the two it is. Of a hundred requests, `ERRORS` fail.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
-
 fn main() {
     towpath::local::supervise_here();
-    let env = |name: &str| std::env::var(name).unwrap_or_default();
-    let errors: u64 = env("ERRORS").parse().unwrap_or(0);
-    let listener = TcpListener::bind(format!("{}:{}", env("HOST"), env("PORT"))).expect("listen where told");
-    let served = Arc::new(AtomicU64::new(0));
-    for stream in listener.incoming().flatten() {
-        let served = served.clone();
-        std::thread::spawn(move || serve(stream, errors, &served));
-    }
-}
-
-/// Answers requests without a body until the other side has had enough.
-fn serve(stream: TcpStream, errors: u64, served: &AtomicU64) -> Option<()> {
-    let mut writer = stream.try_clone().ok()?;
-    let mut lines = BufReader::new(stream).lines();
-    loop {
-        let first = lines.next()?.ok()?;
-        while !lines.next()?.ok()?.is_empty() {}
-        let is_bad =
-            !first.contains("/health") && served.fetch_add(1, Ordering::SeqCst) * errors % 100 + errors > 99;
-        let status = if is_bad { "500 Internal Server Error" } else { "200 OK" };
-        writer.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok").as_bytes()).ok()?;
-    }
+    towpath_tests::release::service::serve();
 }

@@ -19,6 +19,9 @@ use towpath_testkit::{Aim, Fault, FaultStore};
 /// A child that lives longer hangs: no sample plan takes a tenth of it.
 const LIFETIME_MAX: Duration = Duration::from_secs(60);
 
+/// Why a child cannot go on.
+pub type Failed = Box<dyn Error + Send + Sync>;
+
 /// What a child is told.
 #[derive(Clone, Debug)]
 pub struct Orders {
@@ -38,7 +41,7 @@ pub struct Orders {
 ///
 /// # Errors
 /// When it cannot be opened.
-pub fn open(db: &Path) -> Result<Arc<dyn Store>, Box<dyn Error + Send + Sync>> {
+pub fn open(db: &Path) -> Result<Arc<dyn Store>, Failed> {
     Ok(Arc::new(SqliteStore::open(db, Options::default())?))
 }
 
@@ -55,7 +58,7 @@ pub fn tell(line: &str) {
 ///
 /// # Errors
 /// When the engine cannot be started or does not settle the run.
-pub async fn drive(orders: Orders) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub async fn drive(orders: Orders) -> Result<(), Failed> {
     std::thread::spawn(|| {
         std::thread::park_timeout(LIFETIME_MAX);
         tell("error the run did not move for too long");
@@ -96,7 +99,7 @@ pub const RIVALS: [&str; 2] = ["one", "two"];
 ///
 /// # Errors
 /// When the engine cannot be started or does not settle the runs.
-pub async fn contend(orders: Orders) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub async fn contend(orders: Orders) -> Result<(), Failed> {
     std::thread::spawn(|| {
         std::thread::park_timeout(LIFETIME_MAX);
         tell("error the runs did not move for too long");
@@ -152,11 +155,7 @@ fn rival(known: Vec<RunId>, which: usize) -> impl Fn(RunId) -> bool + Send + Syn
 }
 
 /// Returns when a run has settled.
-async fn watch_quietly(
-    store: &dyn Store,
-    run: RunId,
-    aim: Option<Aim>,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn watch_quietly(store: &dyn Store, run: RunId, aim: Option<Aim>) -> Result<(), Failed> {
     let mut every = tokio::time::interval(Duration::from_millis(5));
     loop {
         every.tick().await;
@@ -191,7 +190,7 @@ fn stop_dead(aim: Aim) {
     }
 }
 
-async fn watch(store: &dyn Store, run: RunId, aim: Option<Aim>) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn watch(store: &dyn Store, run: RunId, aim: Option<Aim>) -> Result<(), Failed> {
     let mut every = tokio::time::interval(Duration::from_millis(5));
     let mut last = None;
     loop {

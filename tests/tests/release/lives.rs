@@ -1,0 +1,219 @@
+//! Life after life of a process that drives one run, each killed with SIGKILL where it stands.
+
+use crate::site::{Site, migration, version};
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::Instant,
+};
+use towpath_tests::release::{
+    boundary::{Boundary, name},
+    child::{Aim, Orders, Stop},
+    pipeline::{Version, What},
+};
+
+const CHILD: &str = env!("CARGO_BIN_EXE_release-child");
+/// Most lives of one run.
+const LIVES_MAX: usize = 400;
+/// How many are killed at random when nobody asks for more.
+const AT_RANDOM: usize = 16;
+
+/// How a life ended.
+enum End {
+    Killed(Stop),
+    Settled(String),
+}
+
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One life: until it settles the run, or stands where it was aimed, and is killed there.
+fn live(site: &Site, what: &What, aim: Option<Aim>) -> End {
+    let orders = Orders { place: site.place.clone(), what: what.clone(), aim };
+    let text = serde_json::to_string(&orders).unwrap();
+    let child = Command::new(CHILD).arg(text).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Driver(child);
+    let mut told = String::new();
+    BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut told).unwrap();
+    match told.trim_end().split_once(' ') {
+        Some(("stands", stop)) => {
+            child.0.kill().unwrap();
+            child.0.wait().unwrap();
+            End::Killed(serde_json::from_str(stop).unwrap())
+        }
+        Some(("settled", outcome)) => {
+            assert!(child.0.wait().unwrap().success(), "{orders:?}: it does not end well");
+            End::Settled(outcome.to_owned())
+        }
+        _ => panic!("{:?} of {}: the child says {told:?}", orders.aim, what.key()),
+    }
+}
+
+/// A run that nobody kills.
+pub(crate) fn run(site: &Site, what: &What, outcome: &str) {
+    match live(site, what, None) {
+        End::Settled(ended) => assert_eq!(ended, outcome, "{}", what.key()),
+        End::Killed(stop) => panic!("nobody was aimed at {stop:?}"),
+    }
+}
+
+/// Which part of a run is killed at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    All,
+    /// From the failure that has it undone.
+    Undoing,
+}
+
+/// A run that is killed again and again.
+pub(crate) struct Lives<'a> {
+    site: &'a Site,
+    what: &'a What,
+    /// Where it was killed.
+    pub(crate) hit: BTreeSet<Boundary>,
+    kills: usize,
+    began: Instant,
+}
+
+impl<'a> Lives<'a> {
+    pub(crate) fn new(site: &'a Site, what: &'a What) -> Self {
+        Lives { site, what, hit: BTreeSet::new(), kills: 0, began: Instant::now() }
+    }
+
+    /// Kills at every boundary once, on either side, until the run settles.
+    pub(crate) fn at_every_boundary(mut self, part: Part, outcome: &str) -> Self {
+        loop {
+            let aim = Aim::New { known: self.hit.clone(), undoing: part == Part::Undoing };
+            let Some(stop) = self.one(aim, outcome) else { break };
+            let hit = stop.events.iter().map(|event| Boundary { event: event.clone(), after: stop.after });
+            let before = self.hit.len();
+            self.hit.extend(hit);
+            assert!(self.hit.len() > before, "it was killed there before: {stop:?}");
+        }
+        let (took, places) = (self.began.elapsed(), self.hit.len());
+        eprintln!("{}: {} kills at {places} boundaries, {took:.1?}", self.what.key(), self.kills);
+        self
+    }
+
+    /// One life; where it was killed, unless it settled the run so.
+    fn one(&mut self, aim: Aim, outcome: &str) -> Option<Stop> {
+        let key = self.what.key();
+        let stop = match live(self.site, self.what, Some(aim)) {
+            End::Killed(stop) => stop,
+            End::Settled(ended) => {
+                assert_eq!(ended, outcome, "{key}: {:#?}", self.site.journal(key));
+                return None;
+            }
+        };
+        self.kills += 1;
+        assert!(self.kills < LIVES_MAX, "{key}: {LIVES_MAX} lives did not settle it: {:#?}", self.hit);
+        if number("TOWPATH_KILLS").is_some() {
+            eprintln!("{:6.2} {key} {stop:?}", self.began.elapsed().as_secs_f32());
+        }
+        // The kill fired where it was aimed: the journal ends just before the append, or with it.
+        let journal: Vec<_> = self.site.journal(key).iter().map(name).collect();
+        let before = usize::try_from(stop.first).unwrap() - 1;
+        let appended = if stop.after { &stop.events[..] } else { &[] };
+        assert_eq!(journal.get(before..), Some(appended), "{key}: the journal does not end at {stop:?}");
+        Some(stop)
+    }
+}
+
+/// A number that is given by the environment.
+pub(crate) fn number(name: &str) -> Option<usize> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text:?}")))
+}
+
+/// Numbers that look random, by Sebastiano Vigna's splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+/// What has to be there between two runs.
+struct Expected {
+    live: String,
+    before: Option<String>,
+    versions: usize,
+}
+
+/// Releases good ones and bad ones and goes back, and kills lives a few appends after each has taken over.
+pub(crate) fn at_random(site: &Site, migrations: usize) {
+    use std::hash::{BuildHasher, RandomState};
+    let any = || usize::try_from(RandomState::new().hash_one(0) >> 1).unwrap();
+    let (lives, seed) =
+        (number("TOWPATH_LIVES").unwrap_or(AT_RANDOM), number("TOWPATH_SEED").unwrap_or_else(any));
+    // Told when it fails.
+    eprintln!("TOWPATH_SEED={seed}");
+    let mut random = Random(seed as u64);
+    run(site, &What::Release(version("1.0.001", 1)), "succeeded");
+    let load = site.customers();
+    let mut expected = Expected { live: "1.0.001".into(), before: None, versions: 1 };
+    let (mut kills, mut runs) = (0, 0);
+    while kills < lives {
+        runs += 1;
+        kills += one_at_random(site, &mut random, &mut expected, runs, migrations);
+        let case = format!("after run {runs}, TOWPATH_SEED={seed}");
+        site.served(&load, &case, &[500]);
+        let mut there: Vec<_> = expected.before.iter().chain([&expected.live]).map(String::as_str).collect();
+        there.sort_unstable();
+        site.check(&case, &expected.live, &there, expected.versions.min(migrations));
+    }
+    eprintln!("{kills} kills at random in {runs} runs");
+}
+
+fn one_at_random(
+    site: &Site,
+    random: &mut Random,
+    expected: &mut Expected,
+    runs: usize,
+    migrations: usize,
+) -> usize {
+    let draw = random.below(5);
+    let (what, outcome) = match &expected.before {
+        Some(_) if draw == 0 => (What::Back(format!("back-{runs}")), "succeeded"),
+        _ => {
+            expected.versions += 1;
+            let schema = migration(expected.versions.min(migrations));
+            let good = Version { schema, ..version(&format!("1.0.{:03}", expected.versions), 1) };
+            match draw {
+                1 => (What::Release(Version { errors: 60, ..good }), "compensated"),
+                2 => (What::Release(Version { refused: true, ..good }), "compensated"),
+                _ => (What::Release(good), "succeeded"),
+            }
+        }
+    };
+    let mut lives = Lives::new(site, &what);
+    let mut is_before = false;
+    loop {
+        // Two in a row that write nothing are enough: a run that kills its workers is set aside.
+        let after = is_before || random.below(2) == 0;
+        let appends = u32::try_from(random.below(6)).unwrap() + 1;
+        is_before = !after && appends == 1;
+        if lives.one(Aim::Ahead { appends, after }, outcome).is_none() {
+            break;
+        }
+    }
+    if outcome == "succeeded" {
+        let new = match &what {
+            What::Release(version) => version.name.clone(),
+            What::Back(_) => expected.before.clone().unwrap(),
+        };
+        expected.before = Some(std::mem::replace(&mut expected.live, new));
+    }
+    lives.kills
+}
