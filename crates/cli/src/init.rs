@@ -1,5 +1,6 @@
 //! `towpath init`: a first pipeline for a repository, made of what is found in it.
 
+mod address;
 mod detect;
 mod repo;
 mod write;
@@ -35,7 +36,7 @@ pub(crate) struct Init {
     /// The command that deploys, as a shell reads it [default: what is found]
     #[arg(long, value_name = "CMD")]
     deploy: Option<String>,
-    /// What answers when it is deployed
+    /// What answers when it is deployed [default: what is found]
     #[arg(long)]
     url: Option<String>,
     /// Ask nothing: take what is given and found
@@ -94,10 +95,19 @@ pub(crate) fn init(out: &mut Out, args: Init) -> Result<(), Fault> {
         ));
     }
     proposal.deploy(&deploy, deploy == found);
-    let url = match args.url {
-        Some(url) => url,
-        None => ask("URL that answers once it is deployed; empty for none", "")?,
+    let url = match (args.url, address::address(&repo)) {
+        (Some(url), _) => url,
+        (None, Some((found, part))) => {
+            proposal.found.push(part);
+            ask("URL that answers once it is deployed", &found)?
+        }
+        (None, None) => ask("URL that answers once it is deployed; empty for none", "")?,
     };
+    if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
+        return Err(Fault::usage(format!(
+            "{url:?} begins neither with https:// nor with http://: give the whole address with --url"
+        )));
+    }
     let written = write::Deploy {
         name: name.as_str(),
         proposal: &proposal,

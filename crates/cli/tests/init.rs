@@ -4,12 +4,36 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
     path::Path,
     process::{Command, Output},
+    sync::{Arc, Mutex},
 };
 
 fn towpath(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_towpath")).args(args).current_dir(folder).output().unwrap()
+}
+
+/// A server that is well, and what it was asked.
+fn server() -> (Arc<Mutex<Vec<String>>>, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let kept = asked.clone();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut lines = BufReader::new(connection.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            kept.lock().unwrap().push(first);
+            connection
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .unwrap();
+        }
+    });
+    (asked, port)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -21,6 +45,8 @@ fn a_first_pipeline_is_written_compiled_and_run() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::write(folder.join("Makefile"), "test:\n\t@true\nbuild:\n\t@true\n").unwrap();
+    let (asked, port) = server();
+    let url = format!("http://127.0.0.1:{port}/health");
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().parent().unwrap();
     let crates = workspace.join("crates");
     let init = [
@@ -30,6 +56,8 @@ fn a_first_pipeline_is_written_compiled_and_run() {
         "shop",
         "--deploy",
         "echo \"deployed $COMMIT\"",
+        "--url",
+        &url,
         "--yes",
         "--towpath-path",
         crates.to_str().unwrap(),
@@ -39,6 +67,9 @@ fn a_first_pipeline_is_written_compiled_and_run() {
     let out = text(&said.stdout);
     assert!(out.starts_with("found a Makefile: Makefile\nnothing for image\nnothing for migrate\n"), "{out}");
     assert!(fs::read_to_string(folder.join("deploy/src/main.rs")).unwrap().lines().count() < 60);
+
+    let main = fs::read_to_string(folder.join("deploy/src/main.rs")).unwrap();
+    assert!(main.contains(&format!("HttpCheck::get({url:?})")), "{main}");
 
     let again = towpath(folder, &init);
     assert_eq!(again.status.code(), Some(1));
@@ -68,4 +99,8 @@ fn a_first_pipeline_is_written_compiled_and_run() {
     assert_eq!(ended.status.code(), Some(0), "{}{}", text(&ended.stdout), text(&ended.stderr));
     let shown = text(&own(&["show", "first", "--json"]).stdout);
     assert!(shown.contains("deployed 4f2c"), "{shown}");
+    assert_eq!(asked.lock().unwrap().as_slice(), ["GET /health HTTP/1.1"]);
+    let step: serde_json::Value = serde_json::from_str(shown.lines().next().unwrap()).unwrap();
+    let check = step["steps"].as_array().unwrap().iter().find(|step| step["id"] == "check");
+    assert_eq!(check.unwrap()["state"], "done", "{shown}");
 }

@@ -60,16 +60,16 @@ impl Deploy<'_> {
 
     fn manifest(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
-        let dependency = |name: &str, folder: &str| match self.at {
-            Some(at) => format!("{name} = {{ path = {:?} }}\n", at.join(folder).display().to_string()),
-            None => format!("{name} = {version:?}\n"),
+        let dependency = |name: &str, folder: &str, more: &str| match self.at {
+            Some(at) => format!("{name} = {{ path = {:?}{more} }}\n", at.join(folder).display().to_string()),
+            None => format!("{name} = {{ version = {version:?}{more} }}\n"),
         };
         format!(
             "[package]\nname = \"{}-deploy\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n\
              [dependencies]\n{}{}\n# A workspace of its own: building it touches nothing of the repository.\n[workspace]\n",
             self.name,
-            dependency("towpath", "towpath"),
-            dependency("towpath-cli", "cli"),
+            dependency("towpath", "towpath", ", features = [\"http\"]"),
+            dependency("towpath-cli", "cli", ""),
         )
     }
 
@@ -78,7 +78,7 @@ impl Deploy<'_> {
         let mut text = format!(
             "//! How {name} is deployed. The commands run in the folder in which this one is called.\n\n\
              use std::process::ExitCode;\n\
-             use towpath::{{prelude::*, stock::{{self, Approval, Command}}}};\n\
+             use towpath::{{prelude::*, stock}};\n\
              use towpath_cli::App;\n\n\
              /// What is built from a commit is approved, deployed, and looked at.\n\
              fn pipeline() -> Result<Pipeline, PlanErrors> {{\n    let p = Pipeline::new({name:?});\n    \
@@ -102,11 +102,13 @@ impl Deploy<'_> {
             placing.step(step.role.id(), &self.command(step), n + 1 == held.len() && !is_checked);
         }
         if is_checked {
-            let check = format!(
-                "Command::new([\"curl\", \"--fail\", \"--silent\", \"--show-error\", \"--retry\", \"5\", {:?}]).no_effect()",
-                self.url
-            );
-            placing.step("check", &check, true);
+            placing.step("check", &format!("HttpCheck::get({:?}).until(minutes(5))", self.url), true);
+        } else {
+            let indent = placing.indent;
+            placing.text.push_str(&format!(
+                "{indent}// Nothing says what answers once it is deployed. When something does, have it asked here:\n\
+                 {indent}// p.step(\"check\", HttpCheck::get(\"https://…\").until(minutes(5))).after(&deploy);\n"
+            ));
         }
         if !held.is_empty() {
             text.push_str("    });\n");
