@@ -126,7 +126,7 @@ impl Driver {
             tracing::warn!(%run, error = %error, "a commit was answered by an error; looking what was written");
             hopeless += u32::from(!error.is_transient());
             if hopeless >= HOPELESS {
-                return self.set_aside(&error).await;
+                return self.set_aside(&error, draft).await;
             }
             tokio::select! {
                 () = backoff.wait() => {}
@@ -213,10 +213,12 @@ impl Driver {
     }
 
     /// A store that refuses a transition for good would do so for ever: the run is set aside, and others go on.
-    async fn set_aside(&self, error: &StoreError) -> Result<(), Gone> {
+    /// What it was told up to here it has read, and reading that again would end in the same refusal: it waits for the next word.
+    async fn set_aside(&self, error: &StoreError, draft: &Draft) -> Result<(), Gone> {
         let reason = format!("its next transition cannot be written: {error}");
         let (no, epoch, seq) = (self.slot.no, self.epoch, self.chain.seq());
-        if let Err(error) = self.shared.store.quarantine(no, epoch, seq, &reason, None).await {
+        let seen = draft.consumed.iter().copied().max();
+        if let Err(error) = self.shared.store.quarantine(no, epoch, seq, &reason, seen).await {
             tracing::error!(run = %self.slot.run, error = %error, "the run can neither be driven nor set aside");
         }
         Err(Gone)

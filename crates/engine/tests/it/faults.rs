@@ -3,12 +3,13 @@
 use crate::common::*;
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 use tokio::time::Instant;
 use towpath_engine::{EngineErrorKind, Settled};
 use towpath_model::{EventKind, Status, Verb};
 use towpath_step::{Pipeline, Plan, StepError};
+use towpath_store::StoreErrorKind;
 
 fn is_start(call: Call<'_>) -> bool {
     matches!(call, Call::Start(_))
@@ -220,6 +221,40 @@ async fn a_defect_in_driving_one_run_sets_it_aside_and_others_go_on() {
     // What it had under way is in doubt, and somebody may try again.
     let retry = Verb::Retry { step: None, new_key: false, from_scratch: false };
     run.verb(retry, "with another release").await.unwrap();
+    assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("c done".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transition_that_is_refused_for_good_is_not_tried_again_until_somebody_says_so() {
+    let scene = Scene::new();
+    scene.world.run("a", |cx, _| Box::pin(async move { cx.signal::<String>("go").await }));
+    let store = FaultStore::new(scene.memory.clone());
+    let engine = scene.builder_on(store.clone()).start().await.unwrap();
+    let run = engine.run(plan(), "k").await.unwrap();
+    until("it is parked", async || scene.row(&run).await.owner.is_none()).await;
+    let (no, claims) = (scene.row(&run).await.no, Arc::new(AtomicU32::new(0)));
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let (counted, mended) = (claims.clone(), is_mended.clone());
+    store.hook(move |side, call| match (side, call) {
+        (Side::After, Call::Claim) => {
+            counted.fetch_add(1, Ordering::SeqCst);
+            None
+        }
+        (Side::Before, Call::Commit(all)) if !mended.load(Ordering::SeqCst) => {
+            let is_its = all.iter().any(|transition| transition.run == no && !transition.consumed.is_empty());
+            is_its.then_some(Fault::Error(StoreErrorKind::Invalid))
+        }
+        _ => None,
+    });
+    run.signal("go", "a done").await.unwrap();
+    until("it is set aside", async || scene.status(run.id()).await == Status::Quarantined).await;
+    assert!(store.fired() > 0);
+    let before = claims.load(Ordering::SeqCst);
+    tokio::time::sleep_until(Instant::now() + secs(60)).await;
+    assert_eq!(claims.load(Ordering::SeqCst), before, "it is left alone");
+    is_mended.store(true, Ordering::SeqCst);
+    let retry = Verb::Retry { step: None, new_key: false, from_scratch: false };
+    run.verb(retry, "the disk is mended").await.unwrap();
     assert_eq!(run.settled().await.unwrap(), Settled::Succeeded("c done".into()));
 }
 
