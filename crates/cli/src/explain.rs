@@ -136,11 +136,8 @@ async fn items(cx: &Cx<'_>, story: &Story) -> Result<Vec<WaitLine>, Fault> {
         let now = cx.store.now().await?;
         let path = story.state.as_ref().ok().and_then(|state| state.below()).map(|below| below.path.clone());
         let why = Why::of(&row, &story, 0, now, &cx.spelling);
-        lines.extend(why.waits.into_iter().filter(|wait| !wait.commands.is_empty()).map(|mut wait| {
-            let step = wait.step.take().map(|step| format!("/{step}")).unwrap_or_default();
-            wait.step = Some(path.as_ref().map_or_else(|| run.to_string(), |path| format!("{path}{step}")));
-            wait
-        }));
+        let needs = why.waits.into_iter().filter(|wait| !wait.commands.is_empty());
+        lines.extend(needs.map(|wait| wait.below(path.as_ref(), run)));
     }
     Ok(lines)
 }
@@ -203,6 +200,13 @@ impl Why {
 }
 
 impl WaitLine {
+    /// The same, of an item, as the run sees it that has the item.
+    pub(crate) fn below(mut self, path: Option<&StepId>, run: RunId) -> WaitLine {
+        let step = self.step.take().map(|step| format!("/{step}")).unwrap_or_default();
+        self.step = Some(path.map_or_else(|| run.to_string(), |path| format!("{path}{step}")));
+        self
+    }
+
     fn text(&self, text: &mut String, is_held: bool, now: Timestamp, paint: Paint) {
         let step =
             self.step.as_ref().map(|s| format!("{} ", paint.text(Tone::Strong, s))).unwrap_or_default();

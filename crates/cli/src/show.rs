@@ -5,8 +5,7 @@ use crate::{
     cx::Cx,
     document,
     fault::Fault,
-    find,
-    items::{self, Item},
+    find, items,
     out::{Paint, Tone},
     runs, steps,
     story::Story,
@@ -24,8 +23,10 @@ pub(crate) struct Shown {
     pub(crate) row: RunRow,
     pub(crate) story: Story,
     pub(crate) progress: Vec<Progress>,
-    /// The first items of each step that is a `for_each`.
-    pub(crate) items: BTreeMap<StepId, Vec<Item>>,
+    /// The items that are shown of each step that is a `for_each`: the first, or those that move while it is followed.
+    pub(crate) items: items::ByStep,
+    /// Whether it is followed.
+    pub(crate) is_followed: bool,
     /// The last line that each running step logged, as far as it was looked for.
     pub(crate) tails: BTreeMap<StepId, String>,
     pub(crate) unread: usize,
@@ -41,6 +42,7 @@ pub(crate) async fn show(cx: &mut Cx<'_>, args: OneRun) -> Result<(), Fault> {
         items: items::of(&*store, &story).await?,
         story,
         progress: store.progress(row.no).await?,
+        is_followed: false,
         tails: BTreeMap::new(),
         unread: store.entries(row.no, towpath::model::limits::INBOX_ENTRIES).await?.len(),
         now: store.now().await?,
@@ -54,6 +56,20 @@ pub(crate) async fn show(cx: &mut Cx<'_>, args: OneRun) -> Result<(), Fault> {
 }
 
 impl Shown {
+    /// A run that is followed, and of which nothing was read yet.
+    pub(crate) fn new(row: RunRow) -> Self {
+        Shown {
+            story: Story::new(row.run),
+            progress: Vec::new(),
+            items: BTreeMap::new(),
+            is_followed: true,
+            tails: BTreeMap::new(),
+            unread: 0,
+            now: row.changed_at,
+            row,
+        }
+    }
+
     fn text(&self, paint: Paint) -> String {
         let mut lines = vec![self.title(paint)];
         lines.extend(self.head(paint));

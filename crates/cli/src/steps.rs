@@ -1,9 +1,8 @@
 //! The steps of a run as a tree: by the pipelines that they stand in, each with its state and what went wrong.
 
 use crate::{
-    items::Item,
+    items,
     out::{Paint, Tone},
-    runs,
     show::Shown,
     story::{StepStory, Tried},
     summary::{self, one_line},
@@ -11,7 +10,7 @@ use crate::{
 };
 use towpath::{
     machine::{Ix, Node, Phase, RunState, StepState, UndoState},
-    model::{Section, Timestamp},
+    model::{Section, StepId, Timestamp},
 };
 
 /// The tree, line by line.
@@ -32,6 +31,30 @@ pub(crate) fn tree(shown: &Shown, state: &RunState, paint: Paint) -> Vec<String>
         drawing.branch(&root, "", &mut lines);
     }
     lines
+}
+
+/// What happens in a run at the moment: each step that is under way, in words.
+pub(crate) fn busy(shown: &Shown) -> Vec<String> {
+    let Ok(state) = &shown.story.state else { return Vec::new() };
+    let steps = state.plan().record().steps.iter().zip(0..);
+    let is_under_way = |ix: Ix| {
+        let undone =
+            !matches!(state.node(ix).undo_state(), UndoState::No | UndoState::Done | UndoState::Kept);
+        undone
+            || !(state.node(ix).state().is_at_rest() || matches!(state.node(ix).state(), StepState::Pending))
+    };
+    let line = |ix: Ix, id: &StepId| {
+        let Line { word, about, more, .. } = Line::of(shown, state, ix);
+        let undoing =
+            (!matches!(state.node(ix).undo_state(), UndoState::No)).then(|| more.into_iter().next_back());
+        let mut about = undoing.flatten().map_or_else(|| about.join(", "), |(_, text)| text);
+        let failures = shown.story.steps.get(id).map_or(&[][..], |step| &step.failures);
+        if let (StepState::Resting(_), Some(last)) = (state.node(ix).state(), failures.last()) {
+            about.push_str(&format!(": {}", last.failure));
+        }
+        format!("{id} {word} {}", one_line(&about)).trim_end().to_owned()
+    };
+    steps.filter(|(_, ix)| is_under_way(*ix)).map(|(record, ix)| line(ix, &record.id)).collect()
 }
 
 /// A pipeline, or a step, with what stands in it, in the order of the plan.
@@ -163,7 +186,7 @@ impl Line {
         line.about(shown, state, ix, story);
         line.tries(node, story);
         line.waits(node);
-        line.items(node, shown.items.get(&step.id));
+        line.items(node, shown, &step.id);
         line.undoing(node, story, shown.now);
         line
     }
@@ -242,24 +265,29 @@ impl Line {
         }
     }
 
-    /// The first items, and how many there are.
-    fn items(&mut self, node: &Node, shown: Option<&Vec<Item>>) {
+    /// How many items there are, those that are shown, and what is to be said of the others.
+    fn items(&mut self, node: &Node, of: &Shown, step: &StepId) {
         let Some(items) = node.items() else { return };
         let (count, done, open) = (items.count(), items.done(), items.open().count());
-        self.about.push(format!("{done} of {count} items done, {open} under way"));
-        let shown = shown.map_or(&[][..], Vec::as_slice);
-        for Item { key, run, row } in shown {
-            let key = key.as_ref().map_or("?", |key| key.as_str());
-            let (tone, stands) = match row {
-                Some(row) => (runs::tone(row), runs::standing(row)),
-                None => (Tone::Dim, "not there".to_owned()),
-            };
-            self.more.push((tone, format!("[{key}] {stands}, run {run}")));
-        }
-        if count > shown.len() as u64 {
-            let rest = count - shown.len() as u64;
-            self.more
-                .push((Tone::Dim, format!("and {rest} more: `runs --of RUN` lists those that have begun")));
+        let failed = match items.failed().count() {
+            0 => String::new(),
+            failed => format!(", {failed} failed"),
+        };
+        let bar = match node.state() {
+            StepState::Items if of.is_followed => {
+                format!("{} ", bar(u8::try_from(done * 100 / count.max(1)).unwrap_or(100)))
+            }
+            _ => String::new(),
+        };
+        self.about.push(format!("{bar}{done} of {count} items done, {open} under way{failed}"));
+        let shown = of.items.get(step).map_or(&[][..], Vec::as_slice);
+        self.more.extend(shown.iter().map(items::Item::line));
+        let rest = count - shown.len() as u64;
+        if of.is_followed && !shown.is_empty() && rest > 0 {
+            self.more.push((Tone::Dim, format!("and {}", items::others(items, shown))));
+        } else if !of.is_followed && rest > 0 {
+            let text = format!("and {rest} more: `runs --of RUN` lists those that have begun");
+            self.more.push((Tone::Dim, text));
         }
     }
 

@@ -6,7 +6,7 @@ mod lines;
 use crate::{
     cx::Cx,
     fault::{Fault, exit},
-    find, runs,
+    find, items, runs,
     screen::{Screen, Size},
     setup::stopped,
     show::Shown,
@@ -85,12 +85,13 @@ pub(crate) async fn follow(
                 watched
                     .look(&*store, &mut |stored, header, event| lines.event(stored, header, event))
                     .await?;
-                lines.write(cx, &watched.shown)?;
+                let over = watched.is_over().then(|| watched.exit());
+                lines.write(cx, &watched.shown, over)?;
             }
         }
         cx.out.flush()?;
         if watched.is_over() {
-            return Ok(Some(runs::exit(&watched.shown.row)));
+            return Ok(Some(watched.exit()));
         }
         let next = async {
             // Either end of it is a reason to look again.
@@ -115,20 +116,14 @@ pub(crate) struct Watched {
     shown: Shown,
     /// The last log line that was read, by step.
     read: BTreeMap<StepId, u64>,
+    /// Whether it waits only for an operator who sees to its items.
+    rests: bool,
 }
 
 impl Watched {
     pub(crate) async fn new(store: &dyn Store, row: RunRow) -> Result<Self, Fault> {
-        let shown = Shown {
-            story: Story::new(row.run),
-            progress: Vec::new(),
-            items: BTreeMap::new(),
-            tails: BTreeMap::new(),
-            unread: 0,
-            now: store.now().await?,
-            row,
-        };
-        Ok(Watched { shown, read: BTreeMap::new() })
+        let shown = Shown { now: store.now().await?, ..Shown::new(row) };
+        Ok(Watched { shown, read: BTreeMap::new(), rests: false })
     }
 
     /// Reads what is new.
@@ -142,6 +137,9 @@ impl Watched {
         self.shown.progress = store.progress(no).await?;
         self.shown.unread = store.entries(no, towpath::model::limits::INBOX_ENTRIES).await?.len();
         self.shown.now = store.now().await?;
+        let before = std::mem::take(&mut self.shown.items);
+        self.shown.items = items::moving(store, &self.shown.story, before).await?;
+        self.rests = items::rest(store, &self.shown).await?;
         for step in running(&self.shown.story) {
             let after = self.read.entry(step.clone()).or_default();
             loop {
@@ -161,7 +159,13 @@ impl Watched {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.shown.row.listing.status, Status::Settled | Status::Stuck | Status::Quarantined)
+        self.rests
+            || matches!(self.shown.row.listing.status, Status::Settled | Status::Stuck | Status::Quarantined)
+    }
+
+    /// The exit code, once it is over.
+    fn exit(&self) -> u8 {
+        if self.rests { exit::STUCK } else { runs::exit(&self.shown.row) }
     }
 }
 

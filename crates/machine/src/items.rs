@@ -124,6 +124,13 @@ impl Items {
         self.done
     }
 
+    /// The items that ended otherwise than well, or had something left in place.
+    pub fn failed(&self) -> impl Iterator<Item = u64> + '_ {
+        let left = |index: &u64| self.state(*index) == Some(ItemState::Left);
+        let left = (0..self.count()).filter(move |index| self.left && left(index));
+        self.failed.iter().copied().chain(left.filter(|index| !self.failed.contains(index)))
+    }
+
     /// Where an item stands.
     pub fn state(&self, index: u64) -> Option<ItemState> {
         self.item(index).map(|item| item.state)

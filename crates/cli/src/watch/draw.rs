@@ -3,6 +3,7 @@
 use crate::{
     cx::Spelling,
     explain::Why,
+    items,
     out::{Paint, Tone},
     screen::{Size, clip, wrap},
     show::{self, Shown},
@@ -12,6 +13,8 @@ use towpath::model::Status;
 
 /// Marks of what moves or needs somebody: what has to be seen when not everything can be.
 const BUSY: [char; 4] = ['▸', '◦', '?', '!'];
+/// Items below the picture, of those that somebody is needed for.
+const ITEMS: usize = 2;
 
 /// The lines of the picture, none wider than the terminal and not more of them than it has.
 pub(crate) fn frame(shown: &Shown, spelling: &Spelling, paint: Paint, size: Size) -> Vec<String> {
@@ -41,7 +44,11 @@ fn foot(shown: &Shown, spelling: &Spelling, paint: Paint) -> Vec<String> {
         return lines;
     }
     let why = Why::of(&shown.row, &shown.story, shown.unread, shown.now, spelling);
-    for wait in why.waits.iter().filter(|wait| !wait.commands.is_empty()) {
+    // Many items may want the same of somebody: a few stand for them.
+    let of_items = items::waits(shown, spelling);
+    let more = of_items.len().saturating_sub(ITEMS);
+    let needs = why.waits.iter().filter(|wait| !wait.commands.is_empty());
+    for wait in needs.chain(of_items.iter().take(ITEMS)) {
         let since = when::length(shown.now.since(wait.since_at));
         let step =
             wait.step.as_ref().map(|s| format!("{} ", paint.text(Tone::Strong, s))).unwrap_or_default();
@@ -52,6 +59,10 @@ fn foot(shown: &Shown, spelling: &Spelling, paint: Paint) -> Vec<String> {
             let line = format!("  {}  {}", paint.text(Tone::Busy, &padded), command.does);
             lines.push(line.trim_end().to_owned());
         }
+    }
+    if more > 0 {
+        let explain = spelling.about("explain", shown.row.run, "");
+        lines.push(format!("and {more} more: {explain}"));
     }
     if shown.row.owner.is_none() {
         lines.push(paint.text(Tone::Dim, &why.driving));

@@ -3,7 +3,7 @@
 use crate::{
     cx::Cx,
     explain::{WaitLine, Why},
-    journal, runs,
+    items, journal, runs,
     show::Shown,
     summary::{self, one_line},
     when,
@@ -11,7 +11,7 @@ use crate::{
 use serde::Serialize;
 use std::io;
 use towpath::{
-    model::{Event, Header, Status, StoredEvent},
+    model::{Event, Header, StoredEvent},
     store::Progress,
 };
 
@@ -52,8 +52,8 @@ impl Lines {
         self.events.push((journal::line(stored, header.clone(), Some(event)), text));
     }
 
-    /// Writes what is new.
-    pub(crate) fn write(&mut self, cx: &mut Cx<'_>, shown: &Shown) -> io::Result<()> {
+    /// Writes what is new; at the end, with the exit code, also how the run stands.
+    pub(crate) fn write(&mut self, cx: &mut Cx<'_>, shown: &Shown, over: Option<u8>) -> io::Result<()> {
         let json = cx.out.json;
         for (line, text) in self.events.drain(..) {
             if json { cx.out.value(&Said::Event(&line))? } else { cx.out.line(text)? }
@@ -78,16 +78,15 @@ impl Lines {
         }
         self.progress.clone_from(&shown.progress);
         self.waits(cx, shown)?;
-        if matches!(shown.row.listing.status, Status::Settled | Status::Stuck | Status::Quarantined) {
-            end(cx, shown)?;
-        }
-        Ok(())
+        over.map_or(Ok(()), |exit| end(cx, shown, exit))
     }
 
     /// Says what the run waits for, when that is something else than it was.
     fn waits(&mut self, cx: &mut Cx<'_>, shown: &Shown) -> io::Result<()> {
         let why = Why::of(&shown.row, &shown.story, shown.unread, shown.now, &cx.spelling);
-        let waits: Vec<&WaitLine> = why.waits.iter().filter(|w| !w.commands.is_empty()).collect();
+        let of_items = items::waits(shown, &cx.spelling);
+        let waits: Vec<&WaitLine> =
+            why.waits.iter().chain(&of_items).filter(|w| !w.commands.is_empty()).collect();
         let at = when::precisely(shown.now);
         let line = |wait: &&WaitLine| {
             let commands: Vec<String> = wait.commands.iter().map(|c| format!("`{}`", c.command)).collect();
@@ -110,10 +109,10 @@ impl Lines {
     }
 }
 
-fn end(cx: &mut Cx<'_>, shown: &Shown) -> io::Result<()> {
+fn end(cx: &mut Cx<'_>, shown: &Shown, exit: u8) -> io::Result<()> {
     let row = &shown.row;
     if cx.out.json {
-        return cx.out.value(&Said::End { exit: runs::exit(row), run: runs::Line::of(row) });
+        return cx.out.value(&Said::End { exit, run: runs::Line::of(row) });
     }
     if let Err(why) = &shown.story.state {
         cx.out.line(format!("{} - unfolded - {}", when::precisely(shown.now), one_line(why)))?;
