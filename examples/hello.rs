@@ -1,6 +1,5 @@
 //! The smallest deployment: two steps, one file. Kill it between the two; started again, it goes on from there.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 use towpath::prelude::*;
 
 #[step("hello.build/v1", idempotent)]
@@ -20,10 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let image = p.step("build", build::of("4f2c"));
     let live = p.step("deploy", deploy::of(&image));
     let plan = p.output(&live).build()?.plan()?;
-
     let engine = Engine::open("sqlite:hello.db").steps(steps![build, deploy]).start().await?;
-    let run = engine.run(plan, "shop@4f2c").await?;
-    println!("{:?}", run.settled().await?);
-    engine.shutdown().await?;
-    Ok(())
+    println!("{:?}", engine.run(plan, "shop@4f2c").await?.settled().await?);
+    Ok(engine.shutdown().await?)
 }

@@ -299,6 +299,52 @@ fn code_in_the_docs_is_code_of_the_tree() {
     assert!(count > 3, "the docs show code, and {count} blocks were found");
 }
 
+/// What a pipeline's author should not have to write: conversions, and how the library keeps things.
+fn is_plumbing(line: &str) -> bool {
+    // A type that nothing else tells is named; that is no plumbing.
+    let named = line.replace(".param::<", "").replace(".accepts::<", "");
+    let words =
+        ["::<", ".into()", ".clone()", ".to_string()", ".to_owned()", "Box<", "Box::", "Arc<", "Arc::"];
+    words.iter().any(|word| named.contains(word))
+}
+
+/// The lines of a program in which pipelines are written: from each `Pipeline::new` to where it is built.
+fn authored(text: &str) -> Vec<(usize, &str)> {
+    let mut is_within = false;
+    let mut keep = |line: &str| {
+        is_within |= line.contains("Pipeline::new(");
+        let kept = is_within;
+        is_within &= !(line.contains(".build()") || line.contains(".build(") || line == "}");
+        kept
+    };
+    text.lines().zip(1..).filter(|(line, _)| keep(line)).map(|(line, n)| (n, line)).collect()
+}
+
+#[test]
+fn pipelines_of_examples_read_like_prose() {
+    let (mut problems, mut count, mut short) = (Vec::new(), 0, 0);
+    for path in files("examples", &[".rs"]) {
+        let text = read(&path);
+        let lines = text.lines().count();
+        // What stands beside `hello.rs` is read as a whole; what is a program of many files is not.
+        let is_one_file = path.matches('/').count() == 1 && !path.ends_with("lib.rs");
+        let most = if path.ends_with("/hello.rs") { 25 } else { 60 };
+        short += usize::from(is_one_file);
+        if is_one_file && lines > most {
+            problems.push(format!("{path}:1: it has {lines} lines, and {most} have to be enough"));
+        }
+        for (n, line) in authored(&text) {
+            count += 1;
+            if is_plumbing(line) {
+                problems
+                    .push(format!("{path}:{n}: an author should not have to write this: {}", line.trim()));
+            }
+        }
+    }
+    fail_with(&problems);
+    assert!(short >= 10 && count > 100, "{short} examples with {count} lines of pipelines were found");
+}
+
 #[test]
 fn every_decision_is_in_the_index() {
     let index = read("docs/decisions/README.md");
@@ -323,6 +369,10 @@ fn the_page_reader_sees_what_is_there() {
     let numbers = [("STEPS", 2_000), ("PLAN_BYTES", 4 << 20), ("INLINE_BYTES", 64 << 10), ("ID_BYTES", 64)];
     assert_eq!(numbers.map(|(name, value)| written(name, value)), ["2,000", "4 MiB", "64 KiB", "64"]);
     assert_eq!(bare("    /// let a = 1;"), "let a = 1;");
+    let program = "let name = a.into();\nlet p = Pipeline::new(a);\np.step(b.clone());\np.build()\nlet c = Arc::new(d);\n";
+    assert_eq!(authored(program).into_iter().map(|(n, _)| n).collect::<Vec<_>>(), [2, 3, 4]);
+    assert!(is_plumbing("p.step(b.clone());") && is_plumbing("get::<u8>()"));
+    assert!(!is_plumbing("let commit = p.param::<Commit>(\"commit\");"));
 }
 
 /// The steps that `docs/writing-steps.md` shows.
