@@ -1,4 +1,5 @@
-//! What the machine costs: microseconds per step of `take`, `apply` and `decide` together, for chains and fans.
+//! What the machine costs: microseconds per step of `take`, `apply` and `decide` together, for chains and fans, and per item
+//! of a `for_each`.
 //!
 //! ```text
 //! cargo run --release -p towpath-machine --example cost
@@ -6,12 +7,17 @@
 
 #![expect(clippy::print_stdout, reason = "an example talks on standard output")]
 
-use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Instant};
-use towpath_machine::{Action, BodyEnd, Input, Phase, Plan, RunState};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    hint::black_box,
+    sync::Arc,
+    time::Instant,
+};
+use towpath_machine::{Action, BodyEnd, Input, ItemStart, Phase, Plan, RunState};
 use towpath_model::{
-    BlobRef, Digest, Event, InDoubt, Json, Kind, Methods, PLAN_FORMAT, Payload, PipelineName, PlanRecord,
-    Read, ReadMode, RetryPolicy, Role, RunId, RunKey, RunStarted, Section, Seq, StepId, StepRecord,
-    Timestamp, UndoPolicy,
+    Actor, BlobRef, Digest, Entry, EntryId, Event, InDoubt, ItemKey, Json, Kind, Message, Methods, Name,
+    Operand, Outcome, PLAN_FORMAT, Payload, PipelineName, PlanRecord, Read, ReadMode, RetryPolicy, Role,
+    RunId, RunKey, RunStarted, Section, Seq, StepId, StepRecord, Timestamp, UndoPolicy,
 };
 
 type Error = Box<dyn std::error::Error>;
@@ -33,6 +39,11 @@ fn main() -> Result<(), Error> {
             let folded = per_step(runs, n, || fold(&plan, &journal))?;
             println!("{shape:<6} {n:>6} {driven:>12.2} {:>12.2} {folded:>12.2}", listed - driven);
         }
+    }
+    for n in [100, 10_000] {
+        let plan = Arc::new(Plan::compile(Arc::new(items()?))?);
+        let driven = per_step(20_000 / n as u32, n, || drive_items(&plan, n as u64))?;
+        println!("{:<6} {n:>6} {driven:>12.2} {:>12} {:>12}", "items", "-", "-");
     }
     Ok(())
 }
@@ -93,6 +104,50 @@ fn step(i: usize, reads: Option<usize>) -> Result<StepRecord, Error> {
         timeout_ms: None,
         within_ms: None,
     })
+}
+
+/// A plan of one `for_each`, with items of one step.
+fn items() -> Result<PlanRecord, Error> {
+    let (each, mut outer) = (record(1, true)?, record(1, true)?);
+    outer.steps[0].role = Role::ForEach {
+        list: Operand::Value(Json::parse("[]")?),
+        key: String::new(),
+        each: Box::new(each),
+        parallel: 16,
+    };
+    (outer.steps[0].in_doubt, outer.steps[0].with) = (InDoubt::NoEffect, Json::parse("{\"given\":{}}")?);
+    Ok(outer)
+}
+
+/// Drives a run of `n` items, each of which is reported as its driver finds it in the inbox: one at a time.
+fn drive_items(plan: &Arc<Plan>, n: u64) -> Result<(), Error> {
+    let (now, step) = (Timestamp::from_micros(1), StepId::new("step-0")?);
+    let mut state = RunState::new(RunId::from_bytes([1; 16]), plan.clone());
+    state.apply(Seq(1), now, &started()?)?;
+    let list = Payload::Inline(Json::parse("[]")?);
+    let listed = Input::Listed { step: step.clone(), result: Ok((list.clone(), list.clone(), n)) };
+    state.decide(now);
+    state.take(listed, now).map_err(|failure| failure.to_string())?;
+    let mut open = VecDeque::from(state.decide(now).starts);
+    for id in 1..=n {
+        let ItemStart { step, index, run } = open.pop_front().ok_or("no item is under way")?;
+        let (item, outcome) = (ItemKey::new(&format!("item-{index}"))?, Outcome::Succeeded { output: None });
+        let message = Message::SubRunSettled { step, index, item, run, outcome, undoable: true, left: false };
+        let entry = Entry {
+            id: EntryId(i64::try_from(id)?),
+            dedupe_id: Name::new(&format!("item-{index}"))?,
+            actor: Actor::engine(),
+            message: Json::of(&message)?,
+            received_at: now,
+        };
+        state.merge(vec![entry], now);
+        open.extend(state.decide(now).starts);
+        black_box((state.wake(), state.listing(), state.is_idle()));
+    }
+    if state.find(&step).and_then(|node| node.items()).map(|items| items.done()) != Some(n) {
+        return Err("not every item is done".into());
+    }
+    Ok(())
 }
 
 fn started() -> Result<Event, Error> {
