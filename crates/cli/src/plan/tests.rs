@@ -243,6 +243,40 @@ async fn a_plan_is_ejected_as_a_script() {
     assert_eq!(json["script"], said);
 }
 
+/// What stock steps store is what the script is made of: not one of these has to be done by hand.
+#[cfg(unix)]
+#[tokio::test]
+async fn stock_steps_are_ejected_as_commands_that_run() {
+    use towpath::stock::{Approval, Argv, Command};
+    let p = Pipeline::new("shop");
+    let commit = p.param::<String>("commit");
+    let build = p.step("build", Command::shell("printf 'shop-%s' \"$1\"").arg(&commit).no_effect());
+    let yes = p.step("approve", Approval::of(&build.stdout));
+    let copy = Command::new(["cp", "/dev/null", "live"]).idempotent().undo(Argv::new("rm").arg("live"));
+    let live = p.step("deploy", copy.env("COMMIT", &yes.value)).after(&yes);
+    p.step(
+        "tell",
+        Command::shell("echo \"$1 is live\" > told; ls >> told; exit 3").arg(&yes.value).no_effect(),
+    )
+    .after(&live);
+    let plan = p.build().unwrap().with(params! { commit: "4f2c" }).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.json");
+    plan.save(&file).unwrap();
+    let said = ok(App::stock(), &format!("eject {}", file.display())).await;
+    assert!(!said.contains("  by_hand "), "{said}");
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["-c", &said]).current_dir(folder.path());
+    bash.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut bash = bash.spawn().unwrap();
+    std::io::Write::write_all(&mut bash.stdin.take().unwrap(), b"yes\n").unwrap();
+    let output = bash.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = std::fs::read_to_string(folder.path().join("told")).unwrap();
+    assert_eq!(told, "shop-4f2c is live\nlive\nplan.json\ntold\n");
+    assert!(!folder.path().join("live").exists(), "what was deployed is undone");
+}
+
 #[tokio::test]
 async fn a_preview_asks_the_steps_and_needs_values() {
     let shown = ok(app(), "plan checkout --preview --param commit=4f2c").await;

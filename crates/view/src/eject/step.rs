@@ -14,6 +14,7 @@ use towpath_model::{Condition, Json, Operand, Role, StepId, StepRecord, UndoPoli
 
 const COMMAND: &str = "towpath.command/v1";
 const APPROVAL: &str = "towpath.approval/v1";
+const CHECK: &str = "towpath.http-check/v1";
 
 /// The functions of a step: doing it, and undoing it when that can be.
 pub(super) fn functions(script: &Script<'_>, step: &StepRecord) -> String {
@@ -45,7 +46,9 @@ pub(super) fn functions(script: &Script<'_>, step: &StepRecord) -> String {
         }
     }
     let _ = writeln!(out, "  say {} 'begins'", shell_word(step.id.as_str()));
-    let body = command(script, step, &name, undo.is_some()).or_else(|| approval(script, step));
+    let body = command(script, step, &name, undo.is_some())
+        .or_else(|| approval(script, step))
+        .or_else(|| check(script, step, &name));
     out.push_str(&body.unwrap_or_else(|| by_hand(step, &name)));
     out.push_str("}\n");
     out
@@ -99,6 +102,36 @@ fn approval(script: &Script<'_>, step: &StepRecord) -> Option<String> {
         let _ = writeln!(out, "  out_{}_value={word}", script.name(&step.id));
     }
     Some(out)
+}
+
+/// An address that is asked until it answers well, when nothing more is wanted of it than its status.
+fn check(script: &Script<'_>, step: &StepRecord, name: &str) -> Option<String> {
+    let with: Value = step.with.read().ok().filter(|_| step.kind.as_str() == CHECK)?;
+    let request = with.get("request")?;
+    let more = ["contains", "equals", "status"].iter().any(|field| with.get(field).is_some())
+        || ["headers", "body"].iter().any(|field| request.get(field).is_some());
+    let method = match request.get("method")?.as_str()? {
+        "GET" => "",
+        "HEAD" => "--head ",
+        _ => return None,
+    };
+    let url = word(script, request.pointer("/url/text")?).filter(|_| !more)?;
+    let number = |field: &str| with.get(field).and_then(Value::as_u64).unwrap_or(0);
+    let seconds = |field: &str| format!("{}.{:03}", number(field) / 1_000, number(field) % 1_000);
+    let (limit, pause, good) = (seconds("timeout_ms"), seconds("every_ms"), number("successes").max(1));
+    let (until, id) = (number("until_ms").div_ceil(1_000), shell_word(step.id.as_str()));
+    Some(format!(
+        "  local good=0 ends=$((SECONDS + {until}))
+  while :; do
+    out_{name}_status=$(curl --silent {method}--max-time {limit} --output /dev/null --write-out '%{{http_code}}' {url}) || :
+    case $out_{name}_status in
+      2??) good=$((good + 1)); [ \"$good\" -lt {good} ] || return 0 ;;
+      *) good=0; [ \"$SECONDS\" -lt \"$ends\" ] || {{ say {id} \"it answers $out_{name}_status\"; return 1; }} ;;
+    esac
+    sleep {pause}
+  done
+"
+    ))
 }
 
 /// The function that undoes a step, when it can be undone by a command.
@@ -186,7 +219,7 @@ fn surroundings(script: &Script<'_>, with: &Value, name: &str) -> Option<String>
 
 /// A program and its arguments as words.
 fn argv(script: &Script<'_>, stored: &Value) -> Option<String> {
-    let all = stored.get("argv")?.as_array()?;
+    let all = stored.as_array()?;
     let words: Option<Vec<String>> = all.iter().map(|input| word(script, input)).collect();
     words.filter(|words| !words.is_empty()).map(|words| words.join(" "))
 }

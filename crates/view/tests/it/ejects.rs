@@ -40,10 +40,8 @@ fn skipped(why: &str) {
 }
 
 fn command(name: &str, argv: &str, undo: Option<&str>) -> StepRecord {
-    let undo = undo.map(|undo| format!(r#","undo":{{"argv":{undo}}}"#)).unwrap_or_default();
-    let with = format!(
-        r#"{{"argv":{{"argv":{argv}}},"grace_ms":1,"output_bytes":1,"in_doubt":"idempotent"{undo}}}"#
-    );
+    let undo = undo.map(|undo| format!(r#","undo":{undo}"#)).unwrap_or_default();
+    let with = format!(r#"{{"argv":{argv},"grace_ms":1,"output_bytes":1,"in_doubt":"idempotent"{undo}}}"#);
     StepRecord { with: json(&with), ..step(name, "towpath.command/v1") }
 }
 
@@ -88,6 +86,44 @@ fn commands_run_in_order_and_read_what_others_wrote() {
     let Some((code, did, err)) = run(&record, &values, "") else { return };
     let home = std::env::var("HOME").unwrap_or_default();
     assert_eq!((code, did), (0, format!("build\n<it's {home} \"q\" >|4f2c'$(touch x)\nfinally\n")), "{err}");
+}
+
+/// A server that is well from the third time on that it is asked, and its port.
+fn server() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for (connection, n) in listener.incoming().zip(0..) {
+            let mut connection = connection.unwrap();
+            let asked = std::io::BufReader::new(connection.try_clone().unwrap());
+            let _ = std::io::BufRead::lines(asked).find(|line| line.as_ref().is_ok_and(String::is_empty));
+            let status = if n < 2 { "503 Service Unavailable" } else { "200 OK" };
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            connection.write_all(head.as_bytes()).unwrap();
+        }
+    });
+    port
+}
+
+#[test]
+fn an_address_is_asked_until_it_answers_or_its_time_is_over() {
+    if shell("curl", &["--version"], "").is_none() {
+        return;
+    }
+    let check = |until_ms: u64| {
+        let url = format!(r#"{{"text":["http://127.0.0.1:",{{"value":"{}"}},"/health"]}}"#, server());
+        let with = format!(
+            r#"{{"request":{{"method":"GET","url":{{"text":{url}}}}},"successes":2,"timeout_ms":5000,"every_ms":10,"until_ms":{until_ms},"body_bytes":1}}"#
+        );
+        let step = StepRecord { with: json(&with), ..step("check", "towpath.http-check/v1") };
+        let told = sh("tell", "echo \"$1\" >> did", None);
+        record(vec![step, after(told, "check")])
+    };
+    let Some((code, did, err)) = run(&check(60_000), &BTreeMap::new(), "") else { return };
+    assert_eq!((code, did.as_str()), (0, "\n"), "{err}");
+    let Some((code, did, err)) = run(&check(0), &BTreeMap::new(), "") else { return };
+    assert_eq!((code, did.as_str()), (1, ""), "{err}");
+    assert!(err.contains("check: it answers 503"), "{err}");
 }
 
 #[test]
