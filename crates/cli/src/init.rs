@@ -10,7 +10,7 @@ use crate::{
     fault::Fault,
     out::{Out, Tone},
 };
-use detect::{Part, Proposal, Role};
+use detect::{Part, Role};
 use repo::Repo;
 use serde::Serialize;
 use std::{
@@ -115,14 +115,15 @@ pub(crate) fn init(out: &mut Out, args: Init) -> Result<(), Fault> {
         at: args.towpath_path.as_deref(),
     };
     let wrote = written.write(&target).map_err(|e| failed("write", &target, &e))?;
-    say(out, &name, &proposal, &wrote)
+    say(out, &written, &name, &wrote)
 }
 
-fn say(out: &mut Out, name: &PipelineName, proposal: &Proposal, wrote: &[String]) -> Result<(), Fault> {
+fn say(out: &mut Out, of: &write::Deploy<'_>, name: &PipelineName, wrote: &[String]) -> Result<(), Fault> {
+    let proposal = of.proposal;
     let missing = proposal.missing();
     let next = write::commands(name.as_str());
     if out.json {
-        let steps = proposal.steps.iter().map(|s| s.role.id()).collect();
+        let steps = of.ids();
         let (name, found) = (name.as_str(), proposal.found.as_slice());
         return Ok(out.value(&Line { name, found, missing: &missing, steps, wrote, next: &next })?);
     }

@@ -102,7 +102,7 @@ fn pipeline() -> Result<Pipeline, PlanErrors> {
     let test = p.step("test", Command::new(["go", "test", "./..."]).no_effect());
     let build = p.step("build", Command::new(["go", "build", "./..."]).idempotent()).after(&test);
     let image = p.step("image", Command::shell("docker build -t shop:$COMMIT .").env("COMMIT", &commit).idempotent()).after(&build);
-    let approve = p.step("approve", Approval::of(&commit)).after(&image);
+    let approve = p.step("approve", Approval::of(&commit).expires(hours(24))).after(&image);
     p.holding("production", |p| {
         let migrate = p.step("migrate", Command::new(["alembic", "upgrade", "head"]).idempotent()).after(&approve);
         let deploy = p.step("deploy", Command::shell("./deploy.sh \"$COMMIT\"").env("COMMIT", &commit)).after(&migrate);
@@ -116,6 +116,7 @@ fn main() -> ExitCode {
 }
 "#;
     assert_eq!(deploy.main(), main);
+    assert_eq!(deploy.ids(), ["test", "build", "image", "approve", "migrate", "deploy", "check"]);
     let main = Deploy { url: "", ..deploy }.main();
     let end = "        p.step(\"deploy\", Command::shell(\"./deploy.sh \\\"$COMMIT\\\"\").env(\"COMMIT\", &commit)).after(&migrate);
         // Nothing says what answers once it is deployed. When something does, have it asked here:

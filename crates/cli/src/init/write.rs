@@ -58,6 +58,18 @@ impl Deploy<'_> {
         Ok(wrote)
     }
 
+    /// The steps, in their order.
+    pub(crate) fn ids(&self) -> Vec<&'static str> {
+        let mut ids: Vec<&str> = self.proposal.steps.iter().map(|step| step.role.id()).collect();
+        // Whatever changes what others use comes after the approval.
+        let at = self.proposal.steps.iter().position(|step| step.role >= Role::Migrate);
+        if let Some(at) = at {
+            ids.insert(at, "approve");
+        }
+        ids.extend((!self.url.is_empty()).then_some("check"));
+        ids
+    }
+
     fn manifest(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let dependency = |name: &str, folder: &str, more: &str| match self.at {
@@ -94,7 +106,7 @@ impl Deploy<'_> {
             placing.step(step.role.id(), &self.command(step), false);
         }
         if !held.is_empty() {
-            placing.step("approve", "Approval::of(&commit)", false);
+            placing.step("approve", "Approval::of(&commit).expires(hours(24))", false);
             placing.text.push_str("    p.holding(\"production\", |p| {\n");
             placing.indent = "        ";
         }

@@ -14,6 +14,12 @@ async fn gate(_cx: &StepContext) -> Result<(), StepError> {
     Ok(())
 }
 
+#[step("demo.promote/v1", idempotent)]
+async fn promote(_cx: &StepContext, to: Environment, release: String) -> Result<(), StepError> {
+    let _ = (to, release);
+    Ok(())
+}
+
 trait Scanner: Send + Sync {}
 
 /// What was provoked, as it is read.
@@ -48,6 +54,18 @@ fn wrong_pipelines(read: &mut Read) {
     let second = p.step("second", gate::of()).after(&first);
     let _ = first.after(&second);
     read.add("steps that wait for each other", p.build().unwrap_err());
+
+    let p = Pipeline::new("promotes");
+    let office = Calendar::in_zone("Europe/Berlin").open("mon-thu 09:00-16:00");
+    let production = Environment::named("production").accepts::<Approved<String>>().windows(&office);
+    let other = Environment::named("production").windows(&Calendar::utc().open("workdays"));
+    let release = p.param::<String>("release");
+    p.step("promote", promote::of(&production, &release));
+    p.step("again", promote::of(other, &release));
+    read.add(
+        "a forgotten approval, a forgotten window, and an environment that is described twice",
+        p.build().unwrap_err(),
+    );
 
     let p = Pipeline::new("scans");
     let image = p.param::<String>("image");

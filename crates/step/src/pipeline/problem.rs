@@ -333,7 +333,8 @@ impl fmt::Display for PlanProblem {
                 write!(f, "{param:?} is not a parameter: the pipeline has none")
             }
             PlanProblem::UnknownValue { param, declared } => {
-                write!(f, "{param:?} is not a parameter: there are {}", declared.join(", "))
+                let are = if declared.len() == 1 { "is" } else { "are" };
+                write!(f, "{param:?} is not a parameter: there {are} {}", declared.join(", "))
             }
             PlanProblem::Field { kind, what } => write!(f, "the kind {kind}: {what}"),
             PlanProblem::Value { param, what } => write!(f, "the value of the parameter {param:?} {what}"),
