@@ -329,13 +329,11 @@ impl fmt::Display for PlanProblem {
             PlanProblem::MissingValue { param } => {
                 write!(f, "the parameter {param:?} has no value: give it one")
             }
-            PlanProblem::UnknownValue { param, declared } if declared.is_empty() => {
-                write!(f, "{param:?} is not a parameter: the pipeline has none")
-            }
-            PlanProblem::UnknownValue { param, declared } => {
-                let are = if declared.len() == 1 { "is" } else { "are" };
-                write!(f, "{param:?} is not a parameter: there {are} {}", declared.join(", "))
-            }
+            PlanProblem::UnknownValue { param, declared } => match &declared[..] {
+                [] => write!(f, "{param:?} is not a parameter: the pipeline has none"),
+                [one] => write!(f, "{param:?} is not a parameter: there is {one}"),
+                all => write!(f, "{param:?} is not a parameter: there are {}", all.join(", ")),
+            },
             PlanProblem::Field { kind, what } => write!(f, "the kind {kind}: {what}"),
             PlanProblem::Value { param, what } => write!(f, "the value of the parameter {param:?} {what}"),
         }
