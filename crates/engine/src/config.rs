@@ -56,8 +56,8 @@ pub(crate) const GIVE_WAY: Duration = Duration::from_millis(250);
 pub(crate) const ANCHOR_PERIOD: Duration = Duration::from_secs(60);
 /// Events by which moved heads are looked for at once.
 pub(crate) const ANCHOR_HEADS: usize = 100_000;
-/// Claims in a row without progress after which a run is quarantined.
-pub(crate) const CLAIMS_MOST: u32 = 3;
+/// Takeovers in a row without progress after which a run is quarantined.
+pub(crate) const TAKEOVERS_MOST: u32 = 3;
 /// Events read at once.
 pub(crate) const EVENTS_PAGE: usize = 1_000;
 /// Inbox entries folded in one transition.

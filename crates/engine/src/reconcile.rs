@@ -189,7 +189,7 @@ pub(crate) async fn take_up_ours(shared: &Arc<Shared>, row: &RunRow) -> Result<(
         taken_over: false,
         predecessor_alive_at: None,
         death_proven: false,
-        claims_without_progress: 0,
+        takeovers_without_progress: 0,
     };
     take_up(shared, claimed);
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::{
     body,
-    config::{BLOCKED_FOR, CLAIMS_MOST},
+    config::{BLOCKED_FOR, TAKEOVERS_MOST},
     driver::{Begin, Driver},
     fold::{Folded, Unfolded, fold},
     mailbox::Msg,
@@ -62,7 +62,7 @@ pub(crate) fn drive_new(shared: &Arc<Shared>, mail: UnboundedReceiver<Msg>, fres
         taken_over: false,
         predecessor_alive_at: None,
         death_proven: false,
-        claims_without_progress: 0,
+        takeovers_without_progress: 0,
     };
     let (driver, first) = Driver::new(shared.clone(), mail, fresh);
     let shared = shared.clone();
@@ -103,10 +103,10 @@ async fn load(
     mail: UnboundedReceiver<Msg>,
     claimed: &Claimed,
 ) -> Result<(Box<Driver>, Vec<Action>), Left> {
-    if claimed.taken_over && claimed.claims_without_progress >= CLAIMS_MOST {
+    if claimed.taken_over && claimed.takeovers_without_progress >= TAKEOVERS_MOST {
         let why = format!(
             "{} workers in a row died with it before they came to write anything: find out why, then retry",
-            claimed.claims_without_progress
+            claimed.takeovers_without_progress
         );
         return Err(quarantine::set_aside(shared, slot, claimed, Seq(0), &why).await);
     }

@@ -58,7 +58,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - a returned lock goes to the run that asked first
     /// - a run that settles holds no lock and waits for none
     /// - a run that settles is given back
-    /// - any append resets the count of claims without progress
+    /// - any append resets the count of takeovers without progress
     ///
     /// # Errors
     /// An error means *unknown*: read the [head](Store::head) and compare its hash.
@@ -84,8 +84,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - a parked run is claimed when its inbox holds an entry
     /// - a settled run is never claimed unless it is recalled
     /// - a claim takes at most its limit, the longest due first
-    /// - claims without progress are counted
-    /// - a run that was given back counts its claims anew
+    /// - takeovers without progress are counted
+    /// - a run that was given back counts its takeovers anew
     /// - a worker that is not registered claims nothing
     /// - a claim of one run takes no other
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError>;

@@ -226,7 +226,7 @@ pub struct Claimed {
     /// Whether the death of the worker before is proven: nothing of its process can still act, though a request that it
     /// had sent may still be under way.
     pub death_proven: bool,
-    /// How often it was claimed without an append since, this time included, so 1 when all is well. A run that was
-    /// given back counts anew: only one that kills its workers reaches 3.
-    pub claims_without_progress: u32,
+    /// How often it was taken over without an append since, this time included. A run that was given back counts anew, and a
+    /// claim of one that nobody owned does not count: only one that kills three workers reaches 3.
+    pub takeovers_without_progress: u32,
 }

@@ -157,6 +157,48 @@ fn quarantine_of_a_run_that_kills_its_workers() {
     });
 }
 
+/// A run is woken, and its worker dies before it has written that; then a second one. Two are not three.
+#[test]
+fn quarantine_counts_the_workers_that_died_and_not_the_one_that_is_to_go_on() {
+    for deaths in [2, 3] {
+        let scene = Scene::between_runtimes();
+        scene.world.run("a", |cx, _| Box::pin(async move { cx.signal::<String>("go").await }));
+        let run = scene.process(async |b| {
+            let engine = b.start().await.unwrap();
+            let run = engine.run(waits(), "k").await.unwrap();
+            until("it is parked", async || scene.row(&run).await.listing.status == Status::Waiting).await;
+            engine.shutdown().await.unwrap();
+            let name = Name::new("go").unwrap();
+            let message = Message::Signal { name: name.clone(), step: None, value: json("\"x\"") };
+            let message = Json::of(&message).unwrap();
+            let entry = NewEntry { dedupe_id: name, actor: Actor::engine(), message };
+            scene.memory.put_entry(run.id(), entry).await.unwrap();
+            run.id()
+        });
+        for _ in 0..deaths {
+            let store = FaultStore::new(scene.other_process());
+            store.strike(Side::Before, 1, |call| matches!(call, Call::Commit(_)), Fault::Late(secs(3_600)));
+            scene.process_on(store.clone(), async |b| {
+                let _engine = b.start().await.unwrap();
+                settle().await;
+            });
+            assert_eq!(store.fired(), 1, "it died before it had written anything");
+        }
+        scene.process(async |b| {
+            let engine = b.start().await.unwrap();
+            let settled = engine.attach::<String>(run).await.unwrap().settled().await.unwrap();
+            match settled {
+                Settled::Succeeded(x) => assert_eq!((x.as_str(), deaths), ("x", 2)),
+                Settled::Stuck(why) => {
+                    assert!(why.to_string().contains("3 workers in a row died"), "{why}");
+                    assert_eq!(deaths, 3);
+                }
+                other => panic!("{other:?}"),
+            }
+        });
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn blocked_on_an_unknown_kind_waits_for_a_worker_that_knows_it() {
     let scene = Scene::new();

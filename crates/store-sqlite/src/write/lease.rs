@@ -165,13 +165,15 @@ fn number(tx: &Tx<'_>, run: RunId) -> rusqlite::Result<Option<i64>> {
 /// Gives a run to a worker. A run that has lost its rows is not there.
 fn take(tx: &Tx<'_>, run: i64, me: i64, gone: &[Gone]) -> Result<Option<Claimed>, Failure> {
     const FIND: &str = "SELECT run_id, owner FROM runs JOIN driving USING (run_no) WHERE run_no = ?1";
-    const RAISE: &str = "UPDATE heads SET epoch = epoch + 1, claims_without_progress = claims_without_progress + 1 \
+    const RAISE: &str = "UPDATE heads SET epoch = epoch + 1, claims_without_progress = claims_without_progress + ?2 \
          WHERE run_no = ?1 RETURNING epoch, claims_without_progress";
     let find = |row: &rusqlite::Row<'_>| Ok((RunId::from_bytes(row.get(0)?), row.get::<_, Option<i64>>(1)?));
     let found = tx.connection.prepare_cached(FIND)?.query_row([run], find).optional()?;
     let Some((id, before)) = found else { return Ok(None) };
     let raised = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?));
-    let (epoch, claims) = tx.connection.prepare_cached(RAISE)?.query_row([run], raised)?;
+    // Only who takes over counts: one that was free has killed nobody.
+    let (epoch, takeovers) =
+        tx.connection.prepare_cached(RAISE)?.query_row([run, i64::from(before.is_some())], raised)?;
     tx.execute("UPDATE driving SET owner = ?1 WHERE run_no = ?2", params![me, run])?;
     let before = before.and_then(|no| gone.iter().find(|w| w.no == no));
     let lives = before.filter(|w| !w.is_dead);
@@ -185,7 +187,7 @@ fn take(tx: &Tx<'_>, run: i64, me: i64, gone: &[Gone]) -> Result<Option<Claimed>
         taken_over: before.is_some(),
         predecessor_alive_at: before.map(|w| Timestamp::from_micros(w.alive_at)),
         death_proven: before.is_some_and(|w| w.is_dead),
-        claims_without_progress: claims,
+        takeovers_without_progress: takeovers,
     }))
 }
 

@@ -211,7 +211,7 @@ pub(super) async fn a_claim_takes_at_most_its_limit_the_longest_due_first(fixtur
     Ok(())
 }
 
-pub(super) async fn claims_without_progress_are_counted(fixture: &dyn Fixture) -> Outcome {
+pub(super) async fn takeovers_without_progress_are_counted(fixture: &dyn Fixture) -> Outcome {
     let store = fixture.open();
     let lease = Sample::new(1).start(&*store).await?;
     for round in 0..4 {
@@ -220,19 +220,24 @@ pub(super) async fn claims_without_progress_are_counted(fixture: &dyn Fixture) -
         let me = register(&*there, &format!("worker-{round}")).await?;
         let claimed = claim(&*there, &me).await?;
         assert_eq!(numbers(&claimed), [lease.no]);
-        assert_eq!(claimed[0].claims_without_progress, round + 1);
+        assert_eq!(claimed[0].takeovers_without_progress, round);
         assert_eq!(claimed[0].taken_over, round > 0);
     }
     Ok(())
 }
 
-pub(super) async fn a_run_that_was_given_back_counts_its_claims_anew(fixture: &dyn Fixture) -> Outcome {
+pub(super) async fn a_run_that_was_given_back_counts_its_takeovers_anew(fixture: &dyn Fixture) -> Outcome {
     let store = fixture.open();
     let mut lease = Sample::new(1).start(&*store).await?;
     for round in 0..4 {
+        // It is free when the first of the two claims it, who dies with its process.
+        let there = fixture.open();
+        let first = register(&*there, &format!("first-{round}")).await?;
+        assert_eq!(claim(&*there, &first).await?[0].takeovers_without_progress, 0, "round {round}");
+        drop(there);
         let me = register(&*store, &format!("worker-{round}")).await?;
         let claimed = claim(&*store, &me).await?;
-        assert_eq!(claimed[0].claims_without_progress, 1, "round {round}");
+        assert_eq!(claimed[0].takeovers_without_progress, 1, "round {round}");
         lease = lease.claimed(&claimed[0]);
         if round % 2 == 0 {
             store.retire(&me).await?;

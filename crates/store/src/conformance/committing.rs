@@ -418,7 +418,9 @@ pub(super) async fn a_recall_that_comes_before_its_run_settles_survives_the_sett
     Ok(())
 }
 
-pub(super) async fn any_append_resets_the_count_of_claims_without_progress(fixture: &dyn Fixture) -> Outcome {
+pub(super) async fn any_append_resets_the_count_of_takeovers_without_progress(
+    fixture: &dyn Fixture,
+) -> Outcome {
     let store = fixture.open();
     let workers = [register(&*store, "one").await?, register(&*store, "two").await?];
     let mut lease = Sample::new(1).owned(&workers[0]).start(&*store).await?;
@@ -430,7 +432,7 @@ pub(super) async fn any_append_resets_the_count_of_claims_without_progress(fixtu
             Err(_) => register(&*store, &format!("round-{round}")).await?,
         };
         let claimed = claim(&*store, &me).await?;
-        assert_eq!(claimed[0].claims_without_progress, counted, "round {round}");
+        assert_eq!(claimed[0].takeovers_without_progress, counted, "round {round}");
         if round == 2 {
             lease = lease.claimed(&claimed[0]);
             commit(&*store, lease.append("progress")).await?;

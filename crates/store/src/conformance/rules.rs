@@ -71,7 +71,7 @@ rules! {
             a_recalled_run_can_be_claimed_though_it_is_over
             a_recall_that_comes_before_its_run_settles_survives_the_settling
             a_run_that_settles_is_given_back
-            any_append_resets_the_count_of_claims_without_progress
+            any_append_resets_the_count_of_takeovers_without_progress
         }
         locking {
             a_free_lock_is_granted_with_the_transition_that_asks_for_it
@@ -90,8 +90,8 @@ rules! {
             a_parked_run_is_claimed_when_its_inbox_holds_an_entry
             a_settled_run_is_never_claimed_unless_it_is_recalled
             a_claim_takes_at_most_its_limit_the_longest_due_first
-            claims_without_progress_are_counted
-            a_run_that_was_given_back_counts_its_claims_anew
+            takeovers_without_progress_are_counted
+            a_run_that_was_given_back_counts_its_takeovers_anew
             a_worker_that_is_not_registered_claims_nothing
             a_claim_of_one_run_takes_no_other
         }

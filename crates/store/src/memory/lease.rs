@@ -94,7 +94,7 @@ impl State {
         }
         let run = self.own(no);
         run.epoch = run.epoch.next();
-        run.claims += 1;
+        run.takeovers += u32::from(before.is_some());
         Claimed {
             no,
             run: run.id,
@@ -102,7 +102,7 @@ impl State {
             taken_over: before.is_some(),
             predecessor_alive_at,
             death_proven,
-            claims_without_progress: run.claims,
+            takeovers_without_progress: run.takeovers,
         }
     }
 

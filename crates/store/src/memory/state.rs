@@ -63,7 +63,7 @@ pub(super) struct Run {
     pub(super) hash: Digest,
     pub(super) epoch: Epoch,
     pub(super) owner: Option<WorkerNo>,
-    pub(super) claims: u32,
+    pub(super) takeovers: u32,
     pub(super) wake_at: Option<Timestamp>,
     /// Since when somebody has to look at it, whatever its wake: it has an entry, or was given back in the middle.
     /// Counts only while nobody owns it.
@@ -115,7 +115,7 @@ impl Run {
     pub(super) fn give_back(&mut self) {
         self.owner = None;
         self.epoch = self.epoch.next();
-        self.claims = 0;
+        self.takeovers = 0;
         let counts = |e: &&Entry| !self.is_settled() || self.recalls.contains(&e.id);
         self.ready_at = self.entries.values().find(counts).map(|e| e.received_at);
     }

@@ -45,7 +45,7 @@ impl State {
             hash: new.head_hash,
             epoch: Epoch(u64::from(owner.is_some())),
             owner,
-            claims: 0,
+            takeovers: 0,
             wake_at,
             ready_at: (wake_at.is_none() && !is_over).then_some(now),
             entries: BTreeMap::new(),
@@ -84,7 +84,7 @@ impl State {
         }
         if !t.events.is_empty() {
             run.hash = t.head_hash;
-            run.claims = 0;
+            run.takeovers = 0;
         }
         let gives_back = t.gives_back();
         let has_moved = !t.events.is_empty();

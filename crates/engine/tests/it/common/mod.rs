@@ -91,7 +91,7 @@ impl Scene {
         self.process_on(handle, process)
     }
 
-    fn process_on<T>(&self, store: Arc<dyn Store>, process: impl AsyncFnOnce(Builder) -> T) -> T {
+    pub(crate) fn process_on<T>(&self, store: Arc<dyn Store>, process: impl AsyncFnOnce(Builder) -> T) -> T {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let done = runtime.block_on(async {
