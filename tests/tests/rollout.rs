@@ -82,7 +82,7 @@ async fn releases_are_rolled_out_on_this_machine_and_no_request_fails_because_of
     let first = run("1.0.0", "0").await.succeeded().unwrap();
     assert_eq!((first.weight, first.is_stable, first.previous), (100, true, None));
 
-    let load = Load::on(&local.address("orders").await.unwrap().unwrap(), 4);
+    let load = Load::on(&local.address("orders").await.unwrap().unwrap());
     let second = run("2.0.0", "0").await.succeeded().unwrap();
     assert_eq!(second.previous.as_deref(), Some("1.0.0"));
     assert_eq!(second.verdicts.len(), 3, "{:?}", second.verdicts);
@@ -151,7 +151,7 @@ async fn when_nobody_drives_a_rollout_the_proxy_goes_back_and_another_engine_goe
     let first = canary(release(images.path(), "1.0.0", "0"));
     engine.run(first, "1.0.0").await.unwrap().settled().await.unwrap().succeeded().unwrap();
 
-    let load = Load::on(&local.address("orders").await.unwrap().unwrap(), 4);
+    let load = Load::on(&local.address("orders").await.unwrap().unwrap());
     let second = canary(release(images.path(), "2.0.0", "0"));
     engine.run(second.clone(), "2.0.0").await.unwrap();
     reaches("half of the traffic", &|routes| routes.weight("2.0.0") == 50).await;

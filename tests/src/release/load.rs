@@ -17,7 +17,25 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// Between an answer and the next request of a customer.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Asks a service again and again over a few connections, until it is dropped.
+/// How a customer asks.
+#[derive(Clone, Copy)]
+struct Habit {
+    /// The first line, without the version of HTTP.
+    request: &'static str,
+    /// With a connection of its own for each request.
+    is_new_each_time: bool,
+}
+
+/// What there are of customers, in turns. What is posted may not be sent twice, and what takes long is under way when a
+/// release has to go.
+const HABITS: [Habit; 4] = [
+    Habit { request: "GET /", is_new_each_time: false },
+    Habit { request: "POST /", is_new_each_time: false },
+    Habit { request: "GET /slow", is_new_each_time: false },
+    Habit { request: "POST /", is_new_each_time: true },
+];
+
+/// Customers who ask a service again and again, until this is dropped.
 pub struct Load {
     over: Arc<AtomicBool>,
     statuses: Arc<Mutex<Vec<u16>>>,
@@ -25,14 +43,14 @@ pub struct Load {
 }
 
 impl Load {
-    /// So many customers of the service at this address, each with a connection of its own.
-    pub fn on(address: &str, customers: u32) -> Self {
+    /// Customers of the service at this address: some keep their connections, some post, some ask for what takes long.
+    pub fn on(address: &str) -> Self {
         let (over, statuses) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let customer = |_| {
+        let customer = |habit| {
             let (over, statuses, address) = (over.clone(), statuses.clone(), address.to_owned());
-            std::thread::spawn(move || ask(&address, &over, &statuses))
+            std::thread::spawn(move || ask(&address, habit, &over, &statuses))
         };
-        let asking = (0..customers).map(customer).collect();
+        let asking = HABITS.into_iter().map(customer).collect();
         Load { over, statuses, asking }
     }
 
@@ -55,12 +73,12 @@ fn locked(statuses: &Mutex<Vec<u16>>) -> MutexGuard<'_, Vec<u16>> {
     statuses.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn ask(address: &str, over: &AtomicBool, statuses: &Mutex<Vec<u16>>) {
+fn ask(address: &str, habit: Habit, over: &AtomicBool, statuses: &Mutex<Vec<u16>>) {
     let (_nobody, pace) = mpsc::channel::<()>();
     let mut connection = None;
     while !over.load(Ordering::SeqCst) {
-        let status = once(address, &mut connection);
-        if status.is_err() {
+        let status = once(address, habit.request, &mut connection);
+        if status.is_err() || habit.is_new_each_time {
             connection = None;
         }
         locked(statuses).push(status.unwrap_or(0));
@@ -69,8 +87,12 @@ fn ask(address: &str, over: &AtomicBool, statuses: &Mutex<Vec<u16>>) {
     }
 }
 
-/// One request over a connection that is kept, and the status of its answer.
-fn once(address: &str, connection: &mut Option<(TcpStream, BufReader<TcpStream>)>) -> std::io::Result<u16> {
+/// One request over the connection that was kept, and the status of its answer.
+fn once(
+    address: &str,
+    request: &str,
+    connection: &mut Option<(TcpStream, BufReader<TcpStream>)>,
+) -> std::io::Result<u16> {
     let (writer, reader) = match connection {
         Some(open) => open,
         None => {
@@ -80,7 +102,8 @@ fn once(address: &str, connection: &mut Option<(TcpStream, BufReader<TcpStream>)
             connection.insert((stream.try_clone()?, BufReader::new(stream)))
         }
     };
-    writer.write_all(b"GET / HTTP/1.1\r\nHost: orders\r\n\r\n")?;
+    let request = format!("{request} HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n");
+    writer.write_all(request.as_bytes())?;
     let (mut status, mut length, mut line) = (0, 0, String::new());
     loop {
         line.clear();

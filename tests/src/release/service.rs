@@ -7,7 +7,11 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
+
+/// What `/slow` takes.
+const SLOW: Duration = Duration::from_millis(250);
 
 /// Listens at `HOST` and `PORT` of the environment. Of a hundred requests, `ERRORS` are answered with status 500.
 ///
@@ -31,6 +35,9 @@ fn answer(stream: TcpStream, errors: u64, served: &AtomicU64) -> Option<()> {
     loop {
         let first = lines.next()?.ok()?;
         while !lines.next()?.ok()?.is_empty() {}
+        if first.contains("/slow") {
+            std::thread::park_timeout(SLOW);
+        }
         let is_bad =
             !first.contains("/health") && served.fetch_add(1, Ordering::SeqCst) * errors % 100 + errors > 99;
         let status = if is_bad { "500 Internal Server Error" } else { "200 OK" };

@@ -5,7 +5,8 @@ use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
-    time::Instant,
+    sync::mpsc,
+    time::{Duration, Instant},
 };
 use towpath_tests::release::{
     boundary::{Boundary, name},
@@ -22,6 +23,8 @@ const AT_RANDOM: usize = 16;
 /// How a life ended.
 enum End {
     Killed(Stop),
+    /// It was killed somewhere.
+    Fell,
     Settled(String),
 }
 
@@ -34,33 +37,41 @@ impl Drop for Driver {
     }
 }
 
-/// One life: until it settles the run, or stands where it was aimed, and is killed there.
-fn live(site: &Site, what: &What, aim: Option<Aim>) -> End {
+/// One life: until it settles the run, or stands where it was aimed, or has lived so long, and is killed there.
+fn live(site: &Site, what: &What, aim: Option<Aim>, longest: Option<Duration>) -> End {
     let orders = Orders { place: site.place.clone(), what: what.clone(), aim };
     let text = serde_json::to_string(&orders).unwrap();
     let child = Command::new(CHILD).arg(text).stdout(Stdio::piped()).spawn().unwrap();
     let mut child = Driver(child);
-    let mut told = String::new();
-    BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut told).unwrap();
-    match told.trim_end().split_once(' ') {
-        Some(("stands", stop)) => {
-            child.0.kill().unwrap();
-            child.0.wait().unwrap();
-            End::Killed(serde_json::from_str(stop).unwrap())
-        }
+    let (tell, told) = mpsc::channel();
+    let mut out = BufReader::new(child.0.stdout.take().unwrap());
+    let hears = std::thread::spawn(move || {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let _ = tell.send(line);
+    });
+    // Nobody tells that it has lived long enough. Without a limit it says itself when it hangs.
+    let line = told.recv_timeout(longest.unwrap_or(Duration::from_secs(3_600))).unwrap_or_default();
+    let end = match line.trim_end().split_once(' ') {
         Some(("settled", outcome)) => {
             assert!(child.0.wait().unwrap().success(), "{orders:?}: it does not end well");
-            End::Settled(outcome.to_owned())
+            return End::Settled(outcome.to_owned());
         }
-        _ => panic!("{:?} of {}: the child says {told:?}", orders.aim, what.key()),
-    }
+        Some(("stands", stop)) => End::Killed(serde_json::from_str(stop).unwrap()),
+        None if longest.is_some() => End::Fell,
+        _ => panic!("{:?} of {}: the child says {line:?}", orders.aim, what.key()),
+    };
+    child.0.kill().unwrap();
+    child.0.wait().unwrap();
+    hears.join().unwrap();
+    end
 }
 
 /// A run that nobody kills.
 pub(crate) fn run(site: &Site, what: &What, outcome: &str) {
-    match live(site, what, None) {
+    match live(site, what, None, None) {
         End::Settled(ended) => assert_eq!(ended, outcome, "{}", what.key()),
-        End::Killed(stop) => panic!("nobody was aimed at {stop:?}"),
+        End::Killed(_) | End::Fell => unreachable!("nobody was aimed at it"),
     }
 }
 
@@ -102,15 +113,29 @@ impl<'a> Lives<'a> {
         self
     }
 
+    fn settled<T>(&self, ended: &str, outcome: &str) -> Option<T> {
+        let key = self.what.key();
+        assert_eq!(ended, outcome, "{key}: {:#?}", self.site.journal(key));
+        None
+    }
+
+    /// One life that is killed after this time, wherever that is, unless it settled the run before.
+    fn for_a_while(&mut self, longest: Duration, outcome: &str) -> Option<()> {
+        match live(self.site, self.what, None, Some(longest)) {
+            End::Settled(ended) => return self.settled(&ended, outcome),
+            End::Killed(_) => unreachable!("it was not aimed at"),
+            End::Fell => self.kills += 1,
+        }
+        Some(())
+    }
+
     /// One life; where it was killed, unless it settled the run so.
     fn one(&mut self, aim: Aim, outcome: &str) -> Option<Stop> {
         let key = self.what.key();
-        let stop = match live(self.site, self.what, Some(aim)) {
+        let stop = match live(self.site, self.what, Some(aim), None) {
             End::Killed(stop) => stop,
-            End::Settled(ended) => {
-                assert_eq!(ended, outcome, "{key}: {:#?}", self.site.journal(key));
-                return None;
-            }
+            End::Settled(ended) => return self.settled(&ended, outcome),
+            End::Fell => unreachable!("it may live as long as it wants"),
         };
         self.kills += 1;
         assert!(self.kills < LIVES_MAX, "{key}: {LIVES_MAX} lives did not settle it: {:#?}", self.hit);
@@ -198,15 +223,22 @@ fn one_at_random(
         }
     };
     let mut lives = Lives::new(site, &what);
-    let mut is_before = false;
+    let mut events = 0;
+    let mut has_written = true;
     loop {
-        // Two in a row that write nothing are enough: a run that kills its workers is set aside.
-        let after = is_before || random.below(2) == 0;
-        let appends = u32::try_from(random.below(6)).unwrap() + 1;
-        is_before = !after && appends == 1;
-        if lives.one(Aim::Ahead { appends, after }, outcome).is_none() {
+        // One that writes nothing is enough: a run that kills its workers is set aside.
+        let goes_on = if has_written && random.below(2) == 0 {
+            lives.for_a_while(Duration::from_millis(50 + random.below(600)), outcome)
+        } else {
+            let (appends, after) = (random.below(6) + 1, !has_written || random.below(2) == 0);
+            lives.one(Aim::Ahead { appends: u32::try_from(appends).unwrap(), after }, outcome).map(drop)
+        };
+        if goes_on.is_none() {
             break;
         }
+        let now = site.journal(what.key()).len();
+        has_written = now > events;
+        events = now;
     }
     if outcome == "succeeded" {
         let new = match &what {

@@ -24,8 +24,6 @@ use towpath_tests::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_release-service");
 const SUPERVISOR: &str = env!("CARGO_BIN_EXE_rollout-service");
-/// How many customers ask all the time.
-const CUSTOMERS: u32 = 3;
 
 /// A place that ends with its test.
 pub(crate) struct Site {
@@ -72,7 +70,7 @@ impl Site {
 
     pub(crate) async fn customers_here(&self) -> Load {
         let address = self.place.local().address(SERVICE).await.unwrap().unwrap();
-        Load::on(&address, CUSTOMERS)
+        Load::on(&address)
     }
 
     /// Every request since the last time was answered well, or with a status that the release itself may have given.
