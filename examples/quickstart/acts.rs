@@ -1,6 +1,6 @@
 //! What happens, act by act.
 
-use crate::show::{Failed, Show};
+use crate::show::{Failed, Show, how_it_ended};
 use std::{
     collections::BTreeMap,
     process::Command,
@@ -90,7 +90,7 @@ async fn succeeded(show: &mut Show, run: &Run<Live>) -> Result<(), Failed> {
             show.stage.say(&format!("   {} {} is live in {}", live.service, live.version, live.environment));
             Ok(())
         }
-        other => Err(format!("the release did not succeed: {other:?}").into()),
+        other => Err(format!("the release did not succeed: {}", how_it_ended(&other)).into()),
     }
 }
 
@@ -167,7 +167,7 @@ async fn bad(show: &mut Show, told: &mut Told) -> Result<(), Failed> {
     approve(show, &run, false).await?;
     let why = match show.settled(&run).await? {
         Settled::Compensated(why) => why,
-        other => return Err(format!("a bad release was not undone: {other:?}").into()),
+        other => return Err(format!("a bad release was not undone: {}", how_it_ended(&other)).into()),
     };
     let tally = show.tally();
     let of = tally.versions.get("1.2.0").cloned().unwrap_or_default();

@@ -10,6 +10,7 @@ mod keys;
 mod load;
 mod pipeline;
 mod place;
+mod record;
 mod screen;
 mod show;
 mod slow;
@@ -21,10 +22,11 @@ use std::{ffi::OsString, io::Read, path::Path, process::ExitCode};
 use towpath_cli::App;
 
 const USAGE: &str = "\
-usage: cargo run --example quickstart [-- --yes | --json | towpath ARGUMENTS…]
+usage: cargo run --example quickstart [-- --yes | --json | --record FILE | towpath ARGUMENTS…]
 
   --yes      ask nothing
   --json     ask nothing, and end with one line of JSON
+  --record   ask nothing, and write a picture of it, an SVG that moves
   towpath    the command, with what the quickstart's journal needs";
 
 fn main() -> ExitCode {
@@ -37,9 +39,10 @@ fn main() -> ExitCode {
             ended(runtime().and_then(|runtime| runtime.block_on(engine(Path::new(folder)))))
         }
         ["towpath", ..] => command(&arguments[1..]),
-        [] => play(false, false),
-        ["--yes"] => play(true, false),
-        ["--json"] | ["--yes", "--json"] | ["--json", "--yes"] => play(true, true),
+        [] => play(false, false, None),
+        ["--yes"] => play(true, false, None),
+        ["--json"] | ["--yes", "--json"] | ["--json", "--yes"] => play(true, true, None),
+        ["--record", file] => play(true, false, Some(Path::new(file))),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
@@ -85,10 +88,10 @@ fn command(arguments: &[OsString]) -> ExitCode {
     towpath_cli::main_of(app, std::iter::once(name).chain(arguments.iter().cloned()))
 }
 
-fn play(yes: bool, json: bool) -> ExitCode {
+fn play(yes: bool, json: bool, record: Option<&Path>) -> ExitCode {
     let played = runtime().and_then(|runtime| {
         runtime.block_on(async {
-            let mut show = Show::new(Place::new()?, Stage::new(json), yes).await?;
+            let mut show = Show::new(Place::new()?, Stage::new(json, record), yes).await?;
             let played = acts::play(&mut show).await;
             let journal = show.place.journal();
             let ended = show.end().await;

@@ -1,7 +1,10 @@
 //! What is shown: the pipeline's own lines beside the live tree, what the customers see, and one line that explains.
 
-use crate::load::Tally;
-use std::io::{self, IsTerminal, Write};
+use crate::{load::Tally, record::Recording};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+};
 use towpath_cli::{
     Picture,
     screen::{Screen, Size, cells, clip},
@@ -16,14 +19,16 @@ pub(crate) struct Stage {
     screen: Option<Screen>,
     /// Everything that is said goes beside the output, because that is for a program.
     aside: bool,
-    said: String,
+    /// A picture of it is made.
+    recording: Option<Recording>,
 }
 
 impl Stage {
     /// For a terminal, or for a log when there is none.
-    pub(crate) fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool, record: Option<&Path>) -> Self {
         let is_screen = !json && io::stdout().is_terminal() && std::env::var("TERM").as_deref() != Ok("dumb");
-        Stage { screen: is_screen.then(Screen::default), aside: json, said: String::new() }
+        let recording = record.map(Recording::to);
+        Stage { screen: is_screen.then(Screen::default), aside: json, recording }
     }
 
     /// Whether somebody sits before it and can press keys.
@@ -35,6 +40,19 @@ impl Stage {
     pub(crate) fn act(&mut self, number: u32, what: &str) {
         self.say("");
         self.say(&format!("{number}. {what}"));
+        if let Some(recording) = &mut self.recording {
+            recording.act(number, what);
+        }
+    }
+
+    /// Whether a picture is made, which tells nothing of this machine.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.recording.is_some()
+    }
+
+    /// Writes the picture, when one is made.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        self.recording.take().map_or(Ok(()), |recording| recording.end(&pipeline()))
     }
 
     /// Says something that stays.
@@ -44,12 +62,19 @@ impl Stage {
             let gone = screen.redraw(&[], Size::of_terminal());
             self.write(&gone);
         }
-        self.said = text.to_owned();
+        if let Some(recording) = &mut self.recording {
+            recording.say(text);
+        }
         self.write(&format!("{text}\n"));
     }
 
     /// Draws what goes on, and what may be pressed.
     pub(crate) fn draw(&mut self, picture: &Picture, tally: Option<&Tally>, weights: &str, keys: &str) {
+        if let Some(recording) = &mut self.recording {
+            let (width, height) = Recording::room(pipeline().len());
+            let counts = tally.map(|tally| counts(tally, weights)).unwrap_or_default();
+            recording.see(&picture.lines(width, height, true), counts);
+        }
         let Some(screen) = &mut self.screen else { return };
         let size = Size::of_terminal();
         let left = 66.min(size.width / 2);

@@ -104,7 +104,8 @@ impl Show {
         mut until: impl FnMut(&Seen) -> bool,
     ) -> Result<Seen, Failed> {
         let store = self.engine.store().clone();
-        let mut picture = Picture::of(store, run.id(), &self.place.command()).await?;
+        let command = if self.stage.is_recorded() { "towpath".to_owned() } else { self.place.command() };
+        let mut picture = Picture::of(store, run.id(), &command).await?;
         let (begun, mut looks) = (Instant::now(), tokio::time::interval(LOOK));
         loop {
             picture.look().await?;
@@ -137,7 +138,8 @@ impl Show {
 
     /// What to say of a run that came to rest where nobody expected it.
     async fn unexpected(&self, run: &Run<Live>) -> Result<Failed, Failed> {
-        Ok(format!("the run came to rest where it should not: {:?}", run.settled().await?).into())
+        Ok(format!("the run came to rest where it should not: {}", how_it_ended(&run.settled().await?))
+            .into())
     }
 
     /// Watches a run to its end, and gives it.
@@ -161,6 +163,7 @@ impl Show {
     /// Ends what was started; what was deployed goes as well, so that nothing is left but the journal.
     pub(crate) async fn end(mut self) -> Result<(), Failed> {
         self.load = None;
+        self.stage.end()?;
         if let Some(mut worker) = self.worker.take() {
             // Its standard input is closed: it gives its runs back and ends.
             drop(worker.stdin.take());
@@ -168,6 +171,17 @@ impl Show {
         }
         self.engine.shutdown().await?;
         self.place.clear(&self.local).await
+    }
+}
+
+/// How a run ended, in words.
+pub(crate) fn how_it_ended(settled: &Settled<Live>) -> String {
+    match settled {
+        Settled::Succeeded(live) => format!("{} {} is live", live.service, live.version),
+        Settled::Compensated(why) => format!("it was undone, because {why}"),
+        Settled::Failed(why) => format!("nothing had to be undone, because {why}"),
+        Settled::Stuck(why) => why.to_string(),
+        other => format!("{other:?}"),
     }
 }
 

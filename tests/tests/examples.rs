@@ -225,3 +225,48 @@ fn the_quickstart_says_how_it_is_used() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("usage: cargo run --example quickstart"));
 }
+
+/// The quickstart as it was built, where something is missing. Gives what it says of that.
+fn quickstart_fails(change: impl FnOnce(&mut Command)) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let built = command("quickstart", folder.path()).args(["--", "--build"]).output();
+    assert_eq!(built.expect("cargo can be run").status.code(), Some(2));
+    let tests = std::env::current_exe().expect("a test is a program");
+    let built = tests.parent().and_then(Path::parent).expect("cargo puts tests into a folder of its own");
+    // Who hangs is ended, with a code of its own.
+    let mut quickstart = Command::new("/usr/bin/timeout");
+    quickstart.args(["--kill-after=1", "120"]).arg(built.join("examples/quickstart")).arg("--json");
+    change(&mut quickstart);
+    let output = quickstart.output().expect("coreutils are there");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_str(said.trim()).expect("one line of JSON");
+    assert_eq!(told["ok"], false, "{said}");
+    told["error"].as_str().expect("it says why").to_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_quickstart_without_cargo_says_that_and_ends() {
+    let only = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::symlink("/usr/bin/env", only.path().join("env")).expect("it is named");
+    let error = quickstart_fails(|quickstart| {
+        quickstart.env("PATH", only.path());
+    });
+    let words =
+        ["nothing had to be undone", "a command of the build cannot be run", "cargo", "; its journal is /"];
+    assert!(words.iter().all(|word| error.contains(word)), "{error}");
+    let journal = error.rsplit_once("; its journal is ").expect("it is named").1;
+    std::fs::remove_dir_all(Path::new(journal).parent().expect("a folder")).expect("it is ours");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_quickstart_without_a_folder_to_write_in_says_which() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let error = quickstart_fails(|quickstart| {
+        quickstart.env("TMPDIR", file.path());
+    });
+    let begins = format!("make the folder {}/towpath-quickstart-", file.path().display());
+    assert!(error.starts_with(&begins) && error.contains("Not a directory"), "{error}");
+}
