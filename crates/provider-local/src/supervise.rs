@@ -20,7 +20,7 @@ fn role() -> Option<OsString> {
 }
 
 /// Becomes the supervisor, when this process was started to be that. To be called first in the `main` of every program that
-/// uses [`Local`](crate::Local), before it reads its arguments, opens a file or starts a runtime:
+/// uses [`Local`](crate::Local), before it reads its arguments or opens a file:
 ///
 /// ```
 /// // The first line of `main`; here it returns, since this process is no supervisor.
@@ -41,21 +41,22 @@ pub fn supervise_here() {
 /// Gives the code to end the process with: 0 when it was told to end, 75 when another one supervises the folder, 1 when the
 /// folder cannot be used; standard error says why.
 ///
-/// # Panics
-/// Never. It must not be called within a tokio runtime, since it makes its own.
+/// It makes a runtime of its own, on a thread of its own: it may be called within another one.
 pub fn supervise(folder: &Path) -> i32 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let ended = runtime.and_then(|runtime| {
-        let ended = runtime.block_on(run(Folder::new(folder)));
+    let (folder, shown) = (folder.to_owned(), folder.display());
+    let ended = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let ended = runtime.block_on(run(Folder::new(&folder)));
         // Instances are left as they are, and so is a write that hangs.
         runtime.shutdown_background();
         ended
     });
-    match ended {
+    // What it panicked about, it has said.
+    match ended.join().unwrap_or_else(|_| Err(std::io::Error::other("the supervisor panicked"))) {
         Ok(Ended::Told) => 0,
         Ok(Ended::Another) => ANOTHER,
         Err(error) => {
-            note(format_args!("cannot supervise {}: {error}", folder.display()));
+            note(format_args!("cannot supervise {shown}: {error}"));
             1
         }
     }

@@ -12,9 +12,10 @@ use crate::{
 };
 use rusqlite::{Connection, ErrorCode, ffi};
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, Ordering},
 };
+use towpath_model::Timestamp;
 use towpath_store::{Changes, StoreError, StoreErrorKind};
 
 pub(crate) struct Committer {
@@ -27,8 +28,39 @@ pub(crate) struct Committer {
     log: LogSize,
     changes: Changes,
     counters: Arc<Counters>,
-    /// When something was last committed, in microseconds.
-    last_commit: Arc<AtomicI64>,
+    last_commit: Arc<LastCommit>,
+}
+
+/// What became of the last attempt to commit.
+#[derive(Debug)]
+pub(crate) struct LastCommit {
+    /// When something was last committed, in microseconds; the least there is while nothing was.
+    at: AtomicI64,
+    /// Why nothing can be committed since then. A store that can be read and not written looks well otherwise.
+    failing: Mutex<Option<Arc<rusqlite::Error>>>,
+}
+
+impl Default for LastCommit {
+    fn default() -> Self {
+        LastCommit { at: AtomicI64::new(i64::MIN), failing: Mutex::default() }
+    }
+}
+
+impl LastCommit {
+    pub(crate) fn at(&self) -> Option<Timestamp> {
+        let at = self.at.load(Ordering::Relaxed);
+        (at != i64::MIN).then(|| Timestamp::from_micros(at))
+    }
+
+    /// Why nothing can be committed any more.
+    pub(crate) fn failing(&self) -> Option<StoreError> {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(crate::error::shared("commit", failing))
+    }
+
+    fn is(&self, failing: Option<Arc<rusqlite::Error>>) {
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = failing;
+    }
 }
 
 /// What a committer tells others.
@@ -36,7 +68,7 @@ pub(crate) struct Committer {
 pub(crate) struct Told {
     pub(crate) changes: Changes,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) last_commit: Arc<AtomicI64>,
+    pub(crate) last_commit: Arc<LastCommit>,
 }
 
 impl Committer {
@@ -62,6 +94,7 @@ impl Committer {
     pub(crate) fn commit(&mut self, mut batch: Vec<Box<dyn Write>>) {
         match self.attempt(&mut batch) {
             Ok(()) => {
+                self.last_commit.is(None);
                 batch.into_iter().for_each(Write::finish);
                 self.log.committed(&self.connection, &self.counters);
             }
@@ -72,6 +105,9 @@ impl Committer {
             }
             Err(error) => {
                 let error = Arc::new(error);
+                if kind(&error) == StoreErrorKind::Unavailable {
+                    self.last_commit.is(Some(error.clone()));
+                }
                 batch.into_iter().for_each(|write| write.fail(&error));
             }
         }
@@ -100,7 +136,7 @@ impl Committer {
         }
         let is_noticed = tx.is_noticed();
         self.run("COMMIT")?;
-        self.last_commit.store(tx.now.as_micros(), Ordering::Relaxed);
+        self.last_commit.at.store(tx.now.as_micros(), Ordering::Relaxed);
         if is_noticed || is_foreign {
             self.changes.tell();
         }

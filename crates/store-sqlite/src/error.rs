@@ -1,6 +1,7 @@
 //! From SQLite's errors to the store's.
 
 use rusqlite::ErrorCode;
+use std::sync::Arc;
 use towpath_store::{StoreError, StoreErrorKind};
 
 /// Why a part of a transaction did not come about.
@@ -35,12 +36,39 @@ impl Failure {
 
 /// An error of SQLite during an operation.
 pub(crate) fn sql(operation: &'static str, error: rusqlite::Error) -> StoreError {
-    StoreError::new(kind(&error), operation).from_source(error)
+    advised(operation, &error).from_source(error)
 }
+
+/// An error of SQLite that several operations had together.
+pub(crate) fn shared(operation: &'static str, error: Arc<rusqlite::Error>) -> StoreError {
+    advised(operation, &error).from_source(error)
+}
+
+fn advised(operation: &'static str, error: &rusqlite::Error) -> StoreError {
+    let wrong = StoreError::new(kind(error), operation);
+    match error.sqlite_error_code().and_then(advice) {
+        Some(advice) => wrong.with("what to do", advice),
+        None => wrong,
+    }
+}
+
+/// What somebody can do about it.
+fn advice(code: ErrorCode) -> Option<&'static str> {
+    match code {
+        ErrorCode::DiskFull => Some("make room on its disk"),
+        ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Some(REACH),
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+            Some("it is left as it is: put a backup in its place, or name another file")
+        }
+        _ => None,
+    }
+}
+
+const REACH: &str = "its folder has to be there, and this user has to be allowed to write in it";
 
 /// An error of the file system during an operation.
 pub(crate) fn io(operation: &'static str, error: std::io::Error) -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, operation).from_source(error)
+    StoreError::new(StoreErrorKind::Unavailable, operation).with("what to do", REACH).from_source(error)
 }
 
 /// Something stored that cannot have been written by this store.

@@ -88,8 +88,7 @@ where
     }
 
     fn fail(self: Box<Self>, error: &Arc<rusqlite::Error>) {
-        let kind = crate::error::kind(error);
-        self.giver.give(Err(StoreError::new(kind, self.operation).from_source(error.clone())));
+        self.giver.give(Err(crate::error::shared(self.operation, error.clone())));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     Backup, Options, Stats, backup,
     checkpoint::{Checkpointer, LogSize},
-    committer::{Committer, Told},
+    committer::{Committer, LastCommit, Told},
     paths::Paths,
     proof::{Lives, Proofs},
     read::{self, Trails},
@@ -15,15 +15,7 @@ use crate::{
     writer::Writer,
 };
 use async_trait::async_trait;
-use std::{
-    fmt,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 use towpath_model::{
     Digest, Entry, EntryId, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, SignedHead, StepId,
     StoredAnchor, StoredEvent, Timestamp, WorkerId,
@@ -50,7 +42,7 @@ pub struct SqliteStore {
     lives: Lives,
     proofs: Arc<Proofs>,
     counters: Arc<Counters>,
-    last_commit: Arc<AtomicI64>,
+    last_commit: Arc<LastCommit>,
     options: Options,
     paths: Paths,
 }
@@ -64,7 +56,7 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let paths = Paths::of(path.as_ref())?;
         let counters = Arc::new(Counters::default());
-        let last_commit = Arc::new(AtomicI64::new(i64::MIN));
+        let last_commit = Arc::<LastCommit>::default();
         let changes = Changes::default();
         let checkpointer = Checkpointer::new(&paths, &options, counters.clone());
         let told =
@@ -312,8 +304,10 @@ impl Store for SqliteStore {
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {
         let now = self.options.clock.now();
-        let last = self.last_commit.load(Ordering::Relaxed);
-        let last_commit = (last != i64::MIN).then(|| Timestamp::from_micros(last));
+        if let Some(failing) = self.last_commit.failing() {
+            return Err(failing);
+        }
+        let last_commit = self.last_commit.at();
         let health = self.readers.read("read the health", |c| read::health(c, now))?;
         Ok(StoreHealth { last_commit, ..health })
     }

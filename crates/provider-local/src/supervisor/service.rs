@@ -220,11 +220,16 @@ impl Service {
         })
     }
 
+    /// Why it does not listen, when it does not.
+    pub(super) fn problem(&self) -> Option<String> {
+        self.show(|shown| shown.problem.clone())
+    }
+
     pub(super) fn state(&self) -> ServiceState {
         ServiceState {
             service: self.name.clone(),
             address: self.address().to_string(),
-            problem: self.show(|shown| shown.problem.clone()),
+            problem: self.problem(),
             routes: self.routes_now(),
             releases: self.releases_now(),
             proxy_failures: self.meters.troubles().values().sum(),

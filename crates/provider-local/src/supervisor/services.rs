@@ -66,6 +66,7 @@ impl Services {
             if service.runs(release)? {
                 return service.deploy(order.release, None).await;
             }
+            is_reached(service)?;
         }
         let _images = self.images.lock().await;
         let (folder, image, digest) = (self.folder.clone(), release.image.clone(), release.digest.clone());
@@ -167,6 +168,13 @@ fn check_port(service: &Service, port: Option<u16>) -> Result<(), ProviderError>
         }
         _ => Ok(()),
     }
+}
+
+/// A new release of a service that nobody can reach would look healthy, and be found good by who asks nothing but that.
+fn is_reached(service: &Service) -> Result<(), ProviderError> {
+    let Some(problem) = service.problem() else { return Ok(()) };
+    let text = "the service cannot listen at its port, and nothing was begun: end what listens there";
+    Err(ProviderError::unavailable(text).with("service", &service.name).with("problem", problem))
 }
 
 /// Makes the folders that there are to be.

@@ -96,7 +96,10 @@ fn leader_commit_on_a_full_disk_fails_whole_and_the_connection_goes_on() {
     let unavailable = Err(StoreErrorKind::Unavailable);
     assert_eq!(scene.commit(vec![note(1), large(2), note(3)]), [unavailable; 3]);
     assert_eq!(scene.notes(), [0; 0], "half of a batch was written");
+    let failing = scene.committer.last_commit.failing().unwrap().to_string();
+    assert!(failing.contains("the store is unavailable, what to do: make room on its disk"), "{failing}");
     assert_eq!(scene.commit(vec![note(4)]), [Ok(())], "what fits is written");
+    assert!(scene.committer.last_commit.failing().is_none(), "it can be written again");
     assert_eq!(scene.commit(vec![large(5)]), [unavailable]);
     limit(&scene.committer, 1_000_000);
     assert_eq!(scene.commit(vec![note(6), large(7)]), [Ok(()); 2]);
