@@ -108,7 +108,8 @@ fn step(i: usize, reads: Option<usize>) -> Result<StepRecord, Error> {
 
 /// A plan of one `for_each`, with items of one step.
 fn items() -> Result<PlanRecord, Error> {
-    let (each, mut outer) = (record(1, true)?, record(1, true)?);
+    let (mut each, mut outer) = (record(1, true)?, record(1, true)?);
+    each.params.insert("item".into(), Json::parse("{}")?);
     outer.steps[0].role = Role::ForEach {
         list: Operand::Value(Json::parse("[]")?),
         key: String::new(),

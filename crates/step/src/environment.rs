@@ -1,7 +1,7 @@
 //! Environments: what a release is deployed into, as a value.
 
 use crate::{
-    Gate, Need, StepContext, StepError,
+    Gate, Need, SecretRef, StepContext, StepError,
     output::{Gates, Passed},
 };
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,25 @@ impl Environment {
     #[must_use]
     pub fn registry(self, provider: impl Into<String>) -> Self {
         self.with("registry", provider)
+    }
+
+    /// Whose secrets it uses, when not its own: the role `secrets`. See [`secret`](Self::secret).
+    #[must_use]
+    pub fn secrets(self, owner: impl Into<String>) -> Self {
+        self.with("secrets", owner)
+    }
+
+    /// A secret of it: its own name, and that of the secret. A pipeline for several environments so uses that of each.
+    ///
+    /// ```
+    /// use towpath_step::{Environment, SecretRef};
+    /// let production = Environment::named("production");
+    /// assert_eq!(production.secret("token"), SecretRef::named("production-token"));
+    /// let canary = Environment::named("canary").secrets("production");
+    /// assert_eq!(canary.secret("token"), production.secret("token"));
+    /// ```
+    pub fn secret(&self, name: &str) -> SecretRef {
+        SecretRef::named(format!("{}-{name}", self.binding("secrets")))
     }
 
     /// A database of it, by its name: the role `database.NAME`.

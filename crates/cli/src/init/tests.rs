@@ -100,11 +100,11 @@ fn pipeline() -> Result<Pipeline, PlanErrors> {
     let p = Pipeline::new("shop");
     let commit = p.param::<String>("commit");
     let test = p.step("test", Command::new(["go", "test", "./..."]).no_effect());
-    let build = p.step("build", Command::new(["go", "build", "./..."]).idempotent()).after(&test);
-    let image = p.step("image", Command::shell("docker build -t shop:$COMMIT .").env("COMMIT", &commit).idempotent()).after(&build);
+    let build = p.step("build", Command::new(["go", "build", "./..."]).idempotent()).keep().after(&test);
+    let image = p.step("image", Command::shell("docker build -t shop:$COMMIT .").env("COMMIT", &commit).idempotent()).keep().after(&build);
     let approve = p.step("approve", Approval::of(&commit).expires(hours(24))).after(&image);
     p.holding("production", |p| {
-        let migrate = p.step("migrate", Command::new(["alembic", "upgrade", "head"]).idempotent()).after(&approve);
+        let migrate = p.step("migrate", Command::new(["alembic", "upgrade", "head"]).idempotent()).keep().after(&approve);
         let deploy = p.step("deploy", Command::shell("./deploy.sh \"$COMMIT\"").env("COMMIT", &commit)).after(&migrate);
         p.step("check", HttpCheck::get("https://shop.example/health").until(minutes(5))).after(&deploy);
     });

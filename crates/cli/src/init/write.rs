@@ -21,12 +21,18 @@ struct Placing<'a> {
 }
 
 impl<'a> Placing<'a> {
-    fn step(&mut self, id: &'a str, step: &str, is_last: bool) {
+    fn step(&mut self, id: &'a str, step: &str, is_last: bool, is_kept: bool) {
         let after = self.before.map(|before| format!(".after(&{before})")).unwrap_or_default();
         let bound = if is_last { String::new() } else { format!("let {id} = ") };
-        self.text.push_str(&format!("{}{bound}p.step({id:?}, {step}){after};\n", self.indent));
+        let kept = if is_kept { ".keep()" } else { "" };
+        self.text.push_str(&format!("{}{bound}p.step({id:?}, {step}){kept}{after};\n", self.indent));
         self.before = Some(id);
     }
+}
+
+/// Whether what it made may stay when the run is undone: what was built harms nobody, and a schema stays expanded.
+fn is_kept(step: &Proposed) -> bool {
+    matches!(step.role, Role::Build | Role::Image | Role::Migrate)
 }
 
 /// The commands to begin with.
@@ -103,18 +109,19 @@ impl Deploy<'_> {
         let (open, held): (Vec<&Proposed>, Vec<&Proposed>) =
             self.proposal.steps.iter().partition(|step| step.role < Role::Migrate);
         for step in open {
-            placing.step(step.role.id(), &self.command(step), false);
+            placing.step(step.role.id(), &self.command(step), false, is_kept(step));
         }
         if !held.is_empty() {
-            placing.step("approve", "Approval::of(&commit).expires(hours(24))", false);
+            placing.step("approve", "Approval::of(&commit).expires(hours(24))", false, false);
             placing.text.push_str("    p.holding(\"production\", |p| {\n");
             placing.indent = "        ";
         }
         for (n, step) in held.iter().enumerate() {
-            placing.step(step.role.id(), &self.command(step), n + 1 == held.len() && !is_checked);
+            let is_last = n + 1 == held.len() && !is_checked;
+            placing.step(step.role.id(), &self.command(step), is_last, is_kept(step));
         }
         if is_checked {
-            placing.step("check", &format!("HttpCheck::get({:?}).until(minutes(5))", self.url), true);
+            placing.step("check", &format!("HttpCheck::get({:?}).until(minutes(5))", self.url), true, false);
         } else {
             let indent = placing.indent;
             placing.text.push_str(&format!(

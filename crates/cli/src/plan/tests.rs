@@ -243,6 +243,55 @@ async fn a_plan_is_ejected_as_a_script() {
     assert_eq!(json["script"], said);
 }
 
+/// The rules read what stock steps really store.
+#[cfg(unix)]
+#[tokio::test]
+async fn lint_finds_what_is_wrong_with_stock_steps_and_nothing_in_right_ones() {
+    use towpath::stock::Command;
+    let found = async |place: fn(&towpath::Draft, &Handle<String>)| {
+        let p = Pipeline::new("shop");
+        let commit = p.param::<String>("commit");
+        place(&p, &commit);
+        let plan = p.build().unwrap().with(params! { commit: "4f2c" }).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plan.json");
+        plan.save(&file).unwrap();
+        let (_, out, _) = run_on(App::stock(), &format!("plan {} --lint --json", file.display())).await;
+        let findings: Vec<serde_json::Value> = out
+            .lines()
+            .flat_map(|line| match serde_json::from_str(line).unwrap() {
+                serde_json::Value::Array(all) => all,
+                one => vec![one],
+            })
+            .collect();
+        let told =
+            |finding: &serde_json::Value| format!("{} {}", finding["rule"], finding["step"]).replace('"', "");
+        findings.iter().map(told).collect::<Vec<_>>().join("\n")
+    };
+    let wrong = found(|p, commit| {
+        p.step("shell", Command::shell(text!("./build {commit}")).idempotent());
+        p.step("secret", Command::new(["push"]).env("API_TOKEN", "hunter2hunter2").idempotent());
+        p.step("image", Command::new(["docker", "run", "registry.example/shop:latest"]).idempotent());
+        p.step("http", Command::new(["curl", "http://shop.example/"]).no_effect());
+    })
+    .await;
+    for what in ["shell-interpolation shell", "plain-secret secret", "mutable-tag image", "plain-http http"] {
+        assert!(wrong.lines().any(|line| line == what), "{what}: {wrong}");
+    }
+    let right = found(|p, commit| {
+        let secret = SecretRef::named("api-token");
+        p.step(
+            "shell",
+            Command::shell("./build \"$1\"").arg(commit).secret_env("API_TOKEN", secret).idempotent(),
+        );
+        p.step("image", Command::new(["docker", "run", "registry.example/shop@sha256:4f2c"]).idempotent());
+    })
+    .await;
+    for rule in ["shell-interpolation", "plain-secret", "mutable-tag", "plain-http"] {
+        assert!(!right.contains(rule), "{rule}: {right}");
+    }
+}
+
 /// What stock steps store is what the script is made of: not one of these has to be done by hand.
 #[cfg(unix)]
 #[tokio::test]
