@@ -54,17 +54,22 @@ fn live(site: &Site, what: &What, aim: Option<Aim>, longest: Option<Duration>) -
     let line = told.recv_timeout(longest.unwrap_or(Duration::from_secs(3_600))).unwrap_or_default();
     let end = match line.trim_end().split_once(' ') {
         Some(("settled", outcome)) => {
-            assert!(child.0.wait().unwrap().success(), "{orders:?}: it does not end well");
+            assert!(child.0.wait().unwrap().success(), "{}: it does not end well", what.key());
             return End::Settled(outcome.to_owned());
         }
         Some(("stands", stop)) => End::Killed(serde_json::from_str(stop).unwrap()),
         None if longest.is_some() => End::Fell,
-        _ => panic!("{:?} of {}: the child says {line:?}", orders.aim, what.key()),
+        _ => panic!("{}: the child says {line:?} after {:#?}", what.key(), names(site, what)),
     };
     child.0.kill().unwrap();
     child.0.wait().unwrap();
     hears.join().unwrap();
     end
+}
+
+/// What is journaled of a run, by the names of boundaries.
+fn names(site: &Site, what: &What) -> Vec<String> {
+    site.journal(what.key()).iter().map(name).collect()
 }
 
 /// A run that nobody kills.
@@ -115,7 +120,7 @@ impl<'a> Lives<'a> {
 
     fn settled<T>(&self, ended: &str, outcome: &str) -> Option<T> {
         let key = self.what.key();
-        assert_eq!(ended, outcome, "{key}: {:#?}", self.site.journal(key));
+        assert_eq!(ended, outcome, "{key}: {:#?}", names(self.site, self.what));
         None
     }
 
@@ -143,7 +148,7 @@ impl<'a> Lives<'a> {
             eprintln!("{:6.2} {key} {stop:?}", self.began.elapsed().as_secs_f32());
         }
         // The kill fired where it was aimed: the journal ends just before the append, or with it.
-        let journal: Vec<_> = self.site.journal(key).iter().map(name).collect();
+        let journal = names(self.site, self.what);
         let before = usize::try_from(stop.first).unwrap() - 1;
         let appended = if stop.after { &stop.events[..] } else { &[] };
         assert_eq!(journal.get(before..), Some(appended), "{key}: the journal does not end at {stop:?}");
