@@ -119,7 +119,7 @@ fn main() -> ExitCode {
     assert_eq!(deploy.ids(), ["test", "build", "image", "approve", "migrate", "deploy", "check"]);
     let main = Deploy { url: "", ..deploy }.main();
     let end = "        p.step(\"deploy\", Command::shell(\"./deploy.sh \\\"$COMMIT\\\"\").env(\"COMMIT\", &commit)).after(&migrate);
-        // Nothing says what answers once it is deployed. When something does, have it asked here:
+        // Nothing says what answers once it is deployed. When something does, call the step above `deploy`, and ask it:
         // p.step(\"check\", HttpCheck::get(\"https://…\").until(minutes(5))).after(&deploy);
     });
 ";

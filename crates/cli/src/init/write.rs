@@ -125,7 +125,7 @@ impl Deploy<'_> {
         } else {
             let indent = placing.indent;
             placing.text.push_str(&format!(
-                "{indent}// Nothing says what answers once it is deployed. When something does, have it asked here:\n\
+                "{indent}// Nothing says what answers once it is deployed. When something does, call the step above `deploy`, and ask it:\n\
                  {indent}// p.step(\"check\", HttpCheck::get(\"https://…\").until(minutes(5))).after(&deploy);\n"
             ));
         }
