@@ -9,6 +9,7 @@ use serde::{
     de::{DeserializeOwned, Error, Visitor},
     forward_to_deserialize_any,
 };
+use serde_json::Value;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 use towpath_model::{IdError, Json, Operand, PLAN_FORMAT, PipelineName, PlanRecord, StepId};
 
@@ -121,7 +122,8 @@ impl StepKind {
         self.stored(field, value).is_ok()
     }
 
-    /// A value of a field as a plan stores it: as an input's value, or bare when the field is no input.
+    /// A value of a field as a plan stores it: as an input's value, bare when the field is no input, or with each value in it
+    /// as an input's when it is made of such.
     fn stored(&self, field: &str, value: &Json) -> Result<Json, String> {
         if !self.fields.is_empty() && !self.fields.contains(&field) {
             let there = self.fields.join(", ");
@@ -132,9 +134,13 @@ impl StepKind {
         }
         let input = Json::of(&BTreeMap::from([("value", value)])).expect("a map of JSON is JSON");
         let alone = |stored: &Json| self.try_read(&BTreeMap::from([(field.to_owned(), stored.clone())]));
+        let whole = value.read::<Value>().map_err(|e| format!("the field {field:?}: {e}"))?;
+        let within = Json::of(&inputs(whole)).expect("a value is JSON");
+        let fits = |stored: &Json| matches!(alone(stored), Ok(()) | Err(Fault::Missing(_)));
         match (alone(&input), alone(value)) {
             (Ok(()) | Err(Fault::Missing(_)), _) => Ok(input),
             (_, Ok(()) | Err(Fault::Missing(_))) => Ok(value.clone()),
+            _ if fits(&within) => Ok(within),
             // A field that is no input takes no map with a value in it.
             (Err(Fault::Other(e)), Err(Fault::Other(bare))) => {
                 let what = if e.starts_with("invalid type: map") { bare } else { e };
@@ -156,6 +162,19 @@ impl StepKind {
             }
             _ => Err(Fault::Other(said.split(" at line ").next().unwrap_or(&said).to_owned())),
         }
+    }
+}
+
+/// A value with each value in it as that of an input: what is one already stays.
+fn inputs(value: Value) -> Value {
+    const FORMS: [&str; 6] = ["value", "from", "param", "or-none", "first-of", "text"];
+    match value {
+        Value::Array(all) => all.into_iter().map(inputs).collect(),
+        Value::Object(of) if of.len() == 1 && of.keys().all(|key| FORMS.contains(&key.as_str())) => {
+            Value::Object(of)
+        }
+        Value::Object(of) => of.into_iter().map(|(key, value)| (key, inputs(value))).collect(),
+        one => serde_json::json!({ "value": one }),
     }
 }
 

@@ -56,10 +56,17 @@ pub struct Approval<T> {
     who: Who,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     not_from: Vec<Input<String>>,
+    #[serde(default = "one")]
     quorum: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<Input<Duration>>,
+    #[serde(default)]
     expired: Expired,
+}
+
+/// One yes is enough, unless more are wanted.
+fn one() -> u32 {
+    1
 }
 
 /// What an [`Approval`] becomes when its time is over.

@@ -78,10 +78,13 @@ pub struct Command {
     folder: Option<Input<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timeout_ms: Option<u64>,
+    #[serde(default = "grace_ms")]
     grace_ms: u64,
+    #[serde(default = "output_bytes")]
     output_bytes: u32,
     #[serde(default, skip_serializing_if = "ExitCodes::is_default")]
     exit_codes: ExitCodes,
+    #[serde(default = "in_doubt")]
     in_doubt: InDoubt,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     observe: Option<Argv>,
@@ -91,6 +94,19 @@ pub struct Command {
     before: Option<Argv>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     preview: Option<Argv>,
+}
+
+fn grace_ms() -> u64 {
+    millis(GRACE)
+}
+
+fn output_bytes() -> u32 {
+    OUTPUT_BYTES
+}
+
+/// Nobody can guess what a program did.
+fn in_doubt() -> InDoubt {
+    InDoubt::AskOperator
 }
 
 /// The value of an environment variable.
@@ -122,10 +138,10 @@ impl Command {
             clear_env: false,
             folder: None,
             timeout_ms: None,
-            grace_ms: millis(GRACE),
-            output_bytes: OUTPUT_BYTES,
+            grace_ms: grace_ms(),
+            output_bytes: output_bytes(),
             exit_codes: ExitCodes::default(),
-            in_doubt: InDoubt::AskOperator,
+            in_doubt: in_doubt(),
             observe: None,
             undo: None,
             before: None,

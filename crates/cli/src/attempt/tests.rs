@@ -40,6 +40,22 @@ async fn a_kind_is_tried_in_a_run_of_its_own() {
     assert_eq!(listed.lines().count(), 3, "{listed}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_stock_kind_is_tried_with_plain_values() {
+    let store = store();
+    let tried = async |args: &str| run_on(App::stock().on(store.clone()), args).await;
+    let (code, out, err) =
+        tried(r#"try towpath.command/v1 --input argv=["printenv","GREETING"] --input env={"GREETING":"hi"}"#)
+            .await;
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.ends_with("succeeded: {\"code\":0,\"stdout\":\"hi\",\"left_out\":0}\n"), "{out}");
+    let (code, out, err) = tried("try towpath.approval/v1 --input value=v2 --key k").await;
+    assert_eq!(code, 10, "it waits for people: {out}{err}");
+    let (code, _, err) = tried(r#"try towpath.command/v1 --input argv=[["a"]]"#).await;
+    assert!(code == 2 && err.contains("the field \"argv\" cannot have this value"), "{err}");
+}
+
 #[tokio::test]
 async fn fields_that_are_wrong_are_told_together() {
     let (code, _, err) = run(&store(), "try try.check/v1 --input expect=many --input uri=x").await;

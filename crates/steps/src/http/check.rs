@@ -52,12 +52,32 @@ pub struct HttpCheck {
     contains: Vec<Input<String>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     equals: Vec<(String, Input<Json>)>,
+    #[serde(default = "successes")]
     successes: u32,
+    #[serde(default = "timeout_ms")]
     timeout_ms: u64,
+    #[serde(default = "every_ms")]
     every_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until_ms: Option<u64>,
+    #[serde(default = "body_bytes")]
     body_bytes: u32,
+}
+
+fn successes() -> u32 {
+    1
+}
+
+fn timeout_ms() -> u64 {
+    10_000
+}
+
+fn every_ms() -> u64 {
+    5_000
+}
+
+fn body_bytes() -> u32 {
+    1 << 20
 }
 
 /// What a [`HttpCheck`] found.
@@ -90,11 +110,11 @@ impl HttpCheck {
             status: BTreeSet::new(),
             contains: Vec::new(),
             equals: Vec::new(),
-            successes: 1,
-            timeout_ms: 10_000,
-            every_ms: 5_000,
+            successes: successes(),
+            timeout_ms: timeout_ms(),
+            every_ms: every_ms(),
             until_ms: None,
-            body_bytes: 1 << 20,
+            body_bytes: body_bytes(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A request as an author writes it.
 
 use super::transport::Request;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use towpath_model::{InDoubt, Json};
@@ -25,12 +25,32 @@ use towpath_step::{Handle, Input, IntoInput, Output, Reads, Scrubber, SecretRef,
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpRequest {
+    #[serde(default = "get")]
     method: String,
+    #[serde(deserialize_with = "address")]
     url: Word,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     headers: BTreeMap<String, Word>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<Body>,
+}
+
+fn get() -> String {
+    "GET".into()
+}
+
+/// An address as it is stored, or as people write one: a plain text.
+fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Word, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Address {
+        Plain(String),
+        Stored(Word),
+    }
+    Ok(match Address::deserialize(from)? {
+        Address::Plain(text) => Word::Text(Input::value(text)),
+        Address::Stored(word) => word,
+    })
 }
 
 /// A text of a request, or the secret that it is.
