@@ -132,7 +132,7 @@ async fn crash(show: &mut Show, run: &Run<Live>, weight: u8) -> Result<bool, Fai
     let before = run.row().await?;
     let heard = show.engine.store().head(before.no).await?.seq;
     show.start_worker()?;
-    show.stage.say("   another engine is started, and asks the world before anything else:");
+    show.stage.say("   another engine is started: it gives what may still be on its way five seconds, and asks the world before anything else:");
     show.watch(run, "", |seen| {
         see(seen.routes.as_ref());
         seen.status == Status::Settled || seen.status == Status::Stuck

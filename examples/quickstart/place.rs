@@ -101,6 +101,8 @@ impl Place {
         let database = Sqlite::at(self.folder.join("orders.db")).create();
         let builder = OciBuilder::new(self.folder.join("images"))?.sources(built()?);
         Ok(engine
+            // All of it is on this machine, where what a dead engine has sent arrives within five seconds, as `Local` says.
+            .settle_after(seconds(5))
             .steps(stock::steps())
             .pipelines([orders()?])
             .bind("builder", Offering::<dyn ImageBuilder>(Arc::new(builder)))
