@@ -36,10 +36,11 @@ impl Run {
             owner: Some(worker.clone()),
             blobs: Vec::new(),
             locks: Vec::new(),
+            over: None,
         };
         match store.start_run(new).await? {
             Started::New(no) => Ok(Run { id, no, chain: Chain::new(id) }),
-            Started::Existing(_) => Err("the key is taken".into()),
+            Started::Existing(_) | Started::Moved => Err("the key is taken".into()),
         }
     }
 

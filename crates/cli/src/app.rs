@@ -7,10 +7,10 @@ use crate::{
     cx::{Cx, Spelling},
     evidence, explain,
     fault::{Fault, FaultKind, exit},
-    init, journal, live, locks,
+    freeze, init, journal, live, locks,
     open::Address,
     out::Out,
-    plan, redact, retain, rollback, runs,
+    plan, redact, retain, rollback, runs, schedule,
     send::{self, Letter},
     setup::{Ready, Setup},
     show, start, tick, verify, watch,
@@ -192,6 +192,11 @@ async fn on_store(cx: &mut Cx<'_>, setup: Option<Setup>, command: Command) -> Re
         Command::Plan(_) | Command::Eject(_) | Command::Schema(_) => {
             unreachable!("it was answered before the store was opened")
         }
+        Command::Freeze(args) => return freeze::freeze(cx, args).await.map(|()| exit::OK),
+        Command::Thaw(args) => return freeze::thaw(cx, args).await.map(|()| exit::OK),
+        Command::Freezes => return freeze::freezes(cx).await.map(|()| exit::OK),
+        Command::Schedule(args) => return schedule::schedule(cx, args).await.map(|()| exit::OK),
+        Command::Schedules => return schedule::schedules(cx).await.map(|()| exit::OK),
         Command::Locks => return locks::locks(cx).await.map(|()| exit::OK),
         Command::Lock(LockArgs { act: LockAct::Release(args) }) => locks::release(cx, args).await?,
         Command::Signal(args) => Letter::signal(args),

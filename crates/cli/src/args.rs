@@ -5,11 +5,13 @@ use crate::{
     attempt::Try,
     backup::Backup,
     evidence::{Export, Key},
+    freeze::{Freeze, Thaw},
     init::Init,
     live::Live,
     plan::{Eject, PlanArgs, Schema},
     retain::Retain,
     rollback::Rollback,
+    schedule::ScheduleArgs,
     start::Start,
     watch::Watch,
     when,
@@ -94,6 +96,16 @@ pub(crate) enum Command {
     Locks,
     /// Take a lock from the run that holds it
     Lock(LockArgs),
+    /// Hold everything, or what is named: nothing starts, and what goes on pauses
+    Freeze(Freeze),
+    /// Lift a freeze: what it paused goes on
+    Thaw(Thaw),
+    /// List the freezes that hold
+    Freezes,
+    /// Set, pause, resume, remove or make up for what a schedule starts
+    Schedule(ScheduleArgs),
+    /// List the schedules, their next ticks, and what came of the last ones
+    Schedules,
     /// Write a run with its items into a file that needs no store
     Archive(Archive),
     /// Remove runs that have been over for long enough
@@ -127,7 +139,7 @@ impl Command {
     /// and a command without pipelines has none to start.
     pub(crate) fn makes_a_store(&self, is_stock: bool) -> bool {
         match self {
-            Command::Try(_) => true,
+            Command::Try(_) | Command::Freeze(_) | Command::Schedule(_) => true,
             Command::Start(start) => !is_stock || start.is_saved_plan(),
             _ => false,
         }

@@ -148,6 +148,7 @@ impl World {
             owner: Some(worker()),
             blobs: vec![Blob { digest, text }],
             locks: Vec::new(),
+            over: None,
         };
         let Started::New(no) = self.store.start_run(new).await.unwrap() else { panic!("the key is taken") };
         let mut driven = Driven {

@@ -33,6 +33,9 @@ pub(crate) struct About {
     /// Why, in your words
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
+    /// Start it though a freeze holds it, for this reason, which is journaled
+    #[arg(long, value_name = "TEXT")]
+    despite_freeze: Option<String>,
     /// Who starts it [default: os-user:NAME]
     #[arg(long = "as", value_name = "ACTOR")]
     pub(crate) actor: Option<Actor>,
@@ -103,6 +106,9 @@ async fn start(
     };
     let before = cx.store.now().await?;
     let mut start = engine.run(plan, &key).reason(about.reason);
+    if let Some(reason) = about.despite_freeze {
+        start = start.despite_freeze(reason);
+    }
     for (name, value) in about.label {
         start = start.label(name, value);
     }
@@ -137,7 +143,13 @@ async fn start(
 
 /// Why a run was not started, with what to do at a command line.
 fn refused(cx: &Cx<'_>, key: &RunKey, error: EngineError) -> Fault {
-    let EngineErrorKind::KeyTaken { run, .. } = error.kind() else { return error.into() };
+    let run = match error.kind() {
+        EngineErrorKind::KeyTaken { run, .. } => run,
+        EngineErrorKind::Frozen => {
+            return Fault::failed(format!("{error}; here that is --despite-freeze TEXT"));
+        }
+        _ => return error.into(),
+    };
     let show = cx.spelling.about("show", *run, "");
     Fault::failed(format!(
         "the key {key:?} belongs to a run of another plan, with other values or of another release of the pipeline: \

@@ -14,6 +14,7 @@ mod fault;
 mod find;
 #[cfg(test)]
 mod fixture;
+mod freeze;
 mod ids;
 mod init;
 mod items;
@@ -29,6 +30,7 @@ mod redact;
 mod retain;
 mod rollback;
 mod runs;
+mod schedule;
 pub mod screen;
 mod send;
 mod setup;

@@ -58,6 +58,14 @@ pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a time, as in `2026-11-30T08:00:00Z` or with an offset.
+pub(crate) fn parse_moment(text: &str) -> Result<Timestamp, String> {
+    let moment: jiff::Timestamp = text.parse().map_err(|_| {
+        format!("{text:?} is no time: want one with its zone, as in 2026-11-30T08:00:00Z or …+01:00")
+    })?;
+    Ok(Timestamp::from_micros(moment.as_microsecond()))
+}
+
 /// Reads a length of time: `90` and `90s` are ninety seconds; `10m`, `1h 30m` and ISO 8601 are read too.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a length of time: want 90, 90s, 10m or 1h30m");

@@ -1,7 +1,7 @@
 //! Making an engine.
 
 use crate::{
-    Engine, EngineError, EnvSecrets, SecretSource, Signer,
+    Engine, EngineError, EnvSecrets, SecretSource, Signer, beat,
     config::Config,
     evidence, lease, open,
     os_user::os_user,
@@ -265,6 +265,9 @@ impl Builder {
         lease::register(&shared).await.map_err(|e| EngineError::store(START, e))?;
         tokio::spawn(lease::keep(shared.clone()));
         tokio::spawn(reconcile::reconcile(shared.clone()));
+        if shared.config.background {
+            tokio::spawn(beat::keep(shared.clone()));
+        }
         if shared.signer.is_some() {
             tokio::spawn(evidence::keep(shared.clone()));
         }

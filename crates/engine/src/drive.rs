@@ -1,7 +1,7 @@
 //! Driving on demand: for a cron line, a CI job, a function.
 
 use crate::{
-    Engine, EngineError,
+    Engine, EngineError, beat,
     resting::resting_items,
     shared::{Phase, Shared},
     tally::Left,
@@ -70,30 +70,37 @@ impl Engine {
         let counting = Counting::begin(shared);
         let _driving = shared.drive();
         let end = limit.map(|limit| Instant::now() + limit);
-        match end {
+        let tick = match end {
             // What is still going when the time is over is counted below.
-            Some(end) => tokio::time::timeout_at(end, drive(shared, until)).await.unwrap_or(Ok(()))?,
+            Some(end) => tokio::time::timeout_at(end, drive(shared, until)).await.unwrap_or(Ok(None))?,
             None => drive(shared, until).await?,
-        }
-        counting.report().await
+        };
+        let report = counting.report().await?;
+        let next_wake = [report.next_wake, tick].into_iter().flatten().min();
+        Ok(DriveReport { next_wake, ..report })
     }
 }
 
-/// Returns when everything is as far as asked for.
-async fn drive(shared: &Arc<Shared>, until: Until) -> Result<(), EngineError> {
+/// Returns when everything is as far as asked for; the next tick of a schedule, or end of a freeze.
+async fn drive(shared: &Arc<Shared>, until: Until) -> Result<Option<Timestamp>, EngineError> {
     let mut changes = shared.changes();
     let mut phases = shared.phases();
+    let mut tick = None;
     loop {
         changes.mark_unchanged();
+        if !shared.config.background && shared.runs.is_empty() {
+            // Nobody else looks at the clock for this engine.
+            tick = beat::look(shared).await?;
+        }
         let looks = shared.looks();
         shared.poke();
         let left = shared.runs.one_left();
         // What is due now is in memory once the reconciler has looked, and gone again once it is driven.
         if !shared.looked_after(looks).await || shared.phase() > Phase::Open {
-            return Ok(());
+            return Ok(tick);
         }
         if shared.runs.is_empty() && is_far_enough(shared, until).await? {
-            return Ok(());
+            return Ok(tick);
         }
         tokio::select! {
             () = left => {}

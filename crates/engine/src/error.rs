@@ -42,6 +42,12 @@ pub enum EngineErrorKind {
     },
     /// There is no such run.
     NotFound,
+    /// Nothing has such a name.
+    Unknown,
+    /// Something has that name already.
+    Taken,
+    /// A freeze holds it.
+    Frozen,
     /// The run refused a verb.
     Refused,
     /// The run's inbox is full.
@@ -122,6 +128,9 @@ impl fmt::Display for EngineError {
                 plan.short()
             )?,
             EngineErrorKind::NotFound => f.write_str("there is no such run")?,
+            EngineErrorKind::Unknown => f.write_str("nothing has that name")?,
+            EngineErrorKind::Taken => f.write_str("the name is taken")?,
+            EngineErrorKind::Frozen => f.write_str("a freeze holds it")?,
             EngineErrorKind::Refused => f.write_str("the run refused it")?,
             EngineErrorKind::Full => f.write_str("the run's inbox is full: try again when it was read")?,
             EngineErrorKind::Settled => f.write_str("the run is over")?,

@@ -33,6 +33,7 @@
 #![deny(missing_docs)]
 
 pub mod archive;
+mod beat;
 mod body;
 mod builder;
 mod config;
@@ -43,11 +44,13 @@ mod error;
 mod evidence;
 mod explain;
 mod fold;
+mod freeze;
 mod health;
 mod hex;
 mod host;
 mod lease;
 mod mailbox;
+mod note;
 mod open;
 mod os_user;
 mod pipelines;
@@ -61,6 +64,8 @@ mod resting;
 mod retain;
 mod run;
 mod runs;
+#[cfg(feature = "schedule")]
+mod schedule;
 mod secrets;
 mod settled;
 mod shared;
@@ -83,11 +88,14 @@ pub use drive::{DriveReport, Until};
 pub use engine::Engine;
 pub use error::{EngineError, EngineErrorKind};
 pub use explain::held_by;
+pub use freeze::{Freeze, Frozen, freeze, freezes, thaw};
 pub use health::Health;
 pub use os_user::os_user;
 pub use redact::redact;
 pub use retain::{Kept, Removed, Retained, Retention};
 pub use run::Run;
+#[cfg(feature = "schedule")]
+pub use schedule::{Act, Missed, Overlap, Schedule, ScheduleRow, Schedules, Skipped, Ticked};
 pub use secrets::{EnvSecrets, SecretSource};
 pub use settled::Settled;
 pub use signer::Signer;

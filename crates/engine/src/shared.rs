@@ -2,6 +2,7 @@
 
 use crate::{
     config::{Config, GIVE_WAY},
+    freeze,
     lease::Lease,
     pipelines::Pipelines,
     plans::Plans,
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) runs: Runs,
     pub(crate) lease: Lease,
     pub(crate) tally: Tally,
+    pub(crate) freezes: freeze::Known,
     /// Tells the reconciler to look for work now.
     poked: Notify,
     /// The earliest wake of a run that this engine gave back, as far as the reconciler has not seen it.
@@ -73,6 +75,7 @@ impl Shared {
             plans: Plans::default(),
             runs: Runs::default(),
             tally: Tally::default(),
+            freezes: freeze::Known::none(),
             poked: Notify::new(),
             sooner: AtomicI64::new(i64::MAX),
             blocked: Mutex::default(),

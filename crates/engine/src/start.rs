@@ -3,6 +3,7 @@
 use crate::{
     Engine, EngineError, EngineErrorKind, Run,
     driver::{Begin, engine_actor, lock_changes},
+    freeze,
     mailbox::Msg,
     plans::Prepared,
     reconcile::take_up_ours,
@@ -17,11 +18,11 @@ use tokio::{
 };
 use towpath_machine::{Action, RunState};
 use towpath_model::{
-    Actor, BlobRef, Chain, Epoch, Event, IdError, Listing, RunId, RunKey, RunNo, RunStarted, Seq, Timestamp,
-    WorkerId, canonical,
+    Actor, BlobRef, Chain, Digest, Epoch, Event, IdError, Listing, RunId, RunKey, RunNo, RunStarted, Seq,
+    Timestamp, WorkerId, canonical,
 };
 use towpath_step::Plan;
-use towpath_store::{Blob, NewRun, RunRow, Started, StoreError, Wake};
+use towpath_store::{Blob, NewRun, NoteVersion, RunRow, Started, StoreError, Wake};
 
 const START: &str = "start a run";
 /// How often a start that the store cannot be told of is tried before its caller is told.
@@ -74,7 +75,11 @@ pub struct Start<Out: towpath_step::Output> {
     key: Result<RunKey, IdError>,
     labels: BTreeMap<String, String>,
     reason: String,
+    despite_freeze: Option<String>,
 }
+
+/// The label of a run that was started though a freeze held it; its value is why.
+const DESPITE: &str = "despite-freeze";
 
 impl Engine {
     /// Starts a run of a plan, once for each key of its pipeline: when there is one with this key already, it is that
@@ -85,7 +90,7 @@ impl Engine {
     /// to a run of another plan; or that the store cannot do it.
     pub fn run<Out: towpath_step::Output>(&self, plan: Plan<Out>, key: impl IntoRunKey) -> Start<Out> {
         let (engine, key) = (self.clone(), key.into_run_key());
-        Start { engine, plan, key, labels: BTreeMap::new(), reason: String::new() }
+        Start { engine, plan, key, labels: BTreeMap::new(), reason: String::new(), despite_freeze: None }
     }
 }
 
@@ -102,36 +107,109 @@ impl<Out: towpath_step::Output> Start<Out> {
         self
     }
 
+    /// Starts it though a [freeze](crate::Freeze) holds it, for this reason, which is journaled as the run's label
+    /// `despite-freeze`. Without a freeze it is a start like any other.
+    pub fn despite_freeze(mut self, reason: impl Into<String>) -> Self {
+        self.despite_freeze = Some(reason.into());
+        self
+    }
+
     async fn start(self) -> Result<Run<Out>, EngineError> {
-        let Start { engine, plan, key, labels, reason } = self;
+        let Start { engine, plan, key, mut labels, reason, despite_freeze } = self;
         let shared = engine.shared().clone();
         if shared.phase() > Phase::Open {
             return Err(EngineError::new(EngineErrorKind::Stopped, START));
         }
         let (prepared, key) = fit(&shared, &plan, key)?;
-        let started = RunStarted {
-            plan_hash: plan.hash(),
-            plan: BlobRef { digest: prepared.hash, bytes: prepared.text.len() as u64 },
-            pipeline: plan.record().pipeline.clone(),
-            key,
-            values: plan.values().as_ref().clone(),
-            labels,
-            reason,
-            parent: None,
-            forked_from: None,
-            deadline: None,
-            fencing: BTreeMap::new(),
-        };
-        let fresh = Fresh::new(&shared, prepared, started);
-        let plan_hash = plan.hash();
-        match fresh.start(shared).await? {
+        let is_despite = despite_freeze.is_some();
+        labels.extend(despite_freeze.map(|reason| (DESPITE.to_owned(), reason)));
+        let started = run_started(&plan, &prepared, key, labels, reason);
+        let by = shared.config.actor.clone();
+        match begin(&shared, &prepared, &started, &by, is_despite).await? {
             Answer::Ours(run, no) => Ok(Run::new(engine, run, no)),
-            Answer::Known(row) if row.plan_hash == plan_hash => Ok(Run::of(engine, &row)),
-            Answer::Known(row) => {
-                let (run, plan) = (row.run, row.plan_hash);
-                let taken = EngineError::new(EngineErrorKind::KeyTaken { run, plan }, START);
-                Err(taken.with("key", row.key))
+            Answer::Known(row) => known(plan.hash(), row).map(|row| Run::of(engine, &row)),
+        }
+    }
+}
+
+/// Starts a run for a schedule.
+#[cfg(feature = "schedule")]
+pub(crate) async fn by_schedule(
+    shared: &Arc<Shared>,
+    plan: &Plan<towpath_model::Json>,
+    key: RunKey,
+    labels: BTreeMap<String, String>,
+    reason: String,
+    by: Actor,
+) -> Result<RunId, EngineError> {
+    let (prepared, key) = fit(shared, plan, Ok(key))?;
+    let started = run_started(plan, &prepared, key, labels, reason);
+    match begin(shared, &prepared, &started, &by, false).await? {
+        Answer::Ours(run, _) => Ok(run),
+        Answer::Known(row) => known(plan.hash(), row).map(|row| row.run),
+    }
+}
+
+/// The run that is there with a key, unless it is of another plan.
+fn known(plan_hash: Digest, row: Box<RunRow>) -> Result<Box<RunRow>, EngineError> {
+    if row.plan_hash == plan_hash {
+        return Ok(row);
+    }
+    let (run, plan) = (row.run, row.plan_hash);
+    Err(EngineError::new(EngineErrorKind::KeyTaken { run, plan }, START).with("key", row.key))
+}
+
+fn run_started<Out: towpath_step::Output>(
+    plan: &Plan<Out>,
+    prepared: &Prepared,
+    key: RunKey,
+    labels: BTreeMap<String, String>,
+    reason: String,
+) -> RunStarted {
+    RunStarted {
+        plan_hash: plan.hash(),
+        plan: BlobRef { digest: prepared.hash, bytes: prepared.text.len() as u64 },
+        pipeline: plan.record().pipeline.clone(),
+        key,
+        values: plan.values().as_ref().clone(),
+        labels,
+        reason,
+        parent: None,
+        forked_from: None,
+        deadline: None,
+        fencing: BTreeMap::new(),
+    }
+}
+
+/// Starts a run over the freezes that are known, and again when there are others.
+async fn begin(
+    shared: &Arc<Shared>,
+    prepared: &Arc<Prepared>,
+    started: &RunStarted,
+    by: &Actor,
+    is_despite: bool,
+) -> Result<Answer, EngineError> {
+    let labels = || started.labels.iter().map(|(label, value)| (label.as_str(), value.as_str()));
+    loop {
+        let known = shared.freezes.now();
+        if !is_despite
+            && let Err(frozen) = freeze::check(shared, &known.record, START, &started.pipeline, labels())
+        {
+            let there = shared.store.find_key(&started.pipeline, &started.key).await;
+            if let Some(row) = there.map_err(|e| EngineError::store(START, e))? {
+                return Ok(Answer::Known(Box::new(row)));
             }
+            shared.freezes.refresh(&*shared.store).await?;
+            if shared.freezes.now().at.version == known.at.version {
+                return Err(frozen);
+            }
+            continue;
+        }
+        let over = (!is_despite).then(|| known.at.clone());
+        let fresh = Fresh::new(shared, prepared.clone(), started.clone(), by.clone(), over);
+        match fresh.start(shared.clone()).await? {
+            Some(answer) => return Ok(answer),
+            None => shared.freezes.refresh(&*shared.store).await?,
         }
     }
 }
@@ -205,6 +283,8 @@ struct Fresh {
     events: Vec<Event>,
     actions: Vec<Action>,
     actor: Actor,
+    /// The freezes over which it starts.
+    over: Option<NoteVersion>,
 }
 
 /// Answer to a start.
@@ -214,7 +294,13 @@ enum Answer {
 }
 
 impl Fresh {
-    fn new(shared: &Shared, plan: Arc<Prepared>, mut started: RunStarted) -> Self {
+    fn new(
+        shared: &Shared,
+        plan: Arc<Prepared>,
+        mut started: RunStarted,
+        actor: Actor,
+        over: Option<NoteVersion>,
+    ) -> Self {
         let now = shared.now();
         let deadline = plan.plan.record().deadline_ms;
         started.deadline = deadline.map(|ms| now.plus(Duration::from_millis(ms)));
@@ -230,7 +316,7 @@ impl Fresh {
             events.extend(decision.events);
             actions = decision.actions;
         }
-        Fresh { run, plan, started, now, owner, state, events, actions, actor: shared.config.actor.clone() }
+        Fresh { run, plan, started, now, owner, state, events, actions, actor, over }
     }
 
     fn epoch(&self) -> Epoch {
@@ -264,12 +350,13 @@ impl Fresh {
             owner: self.owner.clone(),
             blobs: vec![Blob { digest: self.plan.hash, text: self.plan.text.clone() }],
             locks: lock_changes(Seq(0), self.events.iter()),
+            over: self.over.clone(),
         };
         (new, chain, listing)
     }
 
-    /// Starts the run. When this future is dropped meanwhile, the run starts all the same, or is not there.
-    async fn start(self, shared: Arc<Shared>) -> Result<Answer, EngineError> {
+    /// Starts the run; `None` when there are other freezes by now, and nothing was started. When this future is dropped meanwhile, the run starts all the same, or is not there.
+    async fn start(self, shared: Arc<Shared>) -> Result<Option<Answer>, EngineError> {
         let mut guard = Guard { fresh: Some(self), shared, runtime: Handle::current() };
         let (mut backoff, mut tries) = (Backoff::new(), 0);
         loop {
@@ -322,7 +409,8 @@ struct Guard {
 }
 
 impl Guard {
-    async fn once(&mut self) -> Result<Answer, StoreError> {
+    /// What came of it; `None` when there are other freezes by now, and nothing was started.
+    async fn once(&mut self) -> Result<Option<Answer>, StoreError> {
         let Some(fresh) = &self.fresh else { unreachable!("a start is taken out with its answer") };
         let (new, chain, listing) = fresh.new_run();
         let answer = self.shared.store.start_run(new).await?;
@@ -331,19 +419,20 @@ impl Guard {
             Started::New(no) => (fresh.run, no),
             // An earlier try of ours was written, though its answer was lost.
             Started::Existing(row) if row.run == fresh.run => (row.run, row.no),
-            Started::Existing(row) => return Ok(Answer::Known(row)),
+            Started::Existing(row) => return Ok(Some(Answer::Known(row))),
+            Started::Moved => return Ok(None),
         };
         let lease = &self.shared.lease;
         if fresh.owner.as_ref().is_some_and(|owner| !lease.is_valid() || lease.worker() != *owner) {
             // The lease was lost meanwhile: the run goes to whoever claims it when that expires.
-            return Ok(Answer::Ours(run, no));
+            return Ok(Some(Answer::Ours(run, no)));
         }
         if fresh.owner.is_some() {
             fresh.drive(&self.shared, no, chain, listing);
         } else {
             self.shared.wakes_at(fresh.now);
         }
-        Ok(Answer::Ours(run, no))
+        Ok(Some(Answer::Ours(run, no)))
     }
 
     /// The caller is told that it is not known whether the run started: what became of it is found out, and a run that

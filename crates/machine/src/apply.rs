@@ -1,6 +1,6 @@
 //! Folding events.
 
-use crate::{Ix, Leaving, Phase, RunState, locks::Locks, state::Kept, transitions::visit};
+use crate::{Ix, Leaving, Phase, RunState, locks::Locks, state::Kept, state::Paused, transitions::visit};
 use std::{fmt, sync::Arc};
 use towpath_model::{
     Event, EventKind, Outcome, RunSettled, RunStarted, Section, Seq, SignalKept, StepId, Timestamp, Verb,
@@ -192,7 +192,10 @@ impl RunState {
             return Ok(());
         }
         match &e.verb {
-            Verb::Pause => self.paused = self.paused.or(Some(self.time)),
+            Verb::Pause => {
+                let (since, by, reason) = (self.time, e.by.clone(), e.reason.clone());
+                self.paused.get_or_insert(Paused { since, by, reason });
+            }
             Verb::Resume => self.resume(),
             Verb::Cancel { unwind } => {
                 let why = Why::Cancelled { by: e.by.clone(), reason: e.reason.clone() };

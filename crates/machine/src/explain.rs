@@ -1,6 +1,6 @@
 //! Why a run is not moving.
 
-use crate::{Ix, Phase, RunState, StepState, UndoState};
+use crate::{Ix, Phase, RunState, StepState, UndoState, state::Paused};
 use std::fmt;
 use towpath_model::{Name, RunId, StepId, Timestamp};
 
@@ -90,8 +90,9 @@ impl RunState {
             mover: Mover::Operator(verbs),
         };
         waits.extend(self.explain_locks());
-        if let Some(since) = self.paused {
-            waits.push(whole("the run is paused", since, vec!["resume"]));
+        if let Some(Paused { since, by, reason }) = &self.paused {
+            let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            waits.push(whole(&format!("{by} has paused the run{why}"), *since, vec!["resume"]));
         }
         if self.is_overfull() {
             waits.push(whole("the journal is full", self.time, self.verbs_to_end()));

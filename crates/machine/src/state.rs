@@ -24,7 +24,7 @@ pub struct RunState {
     pub(crate) phase: Phase,
     pub(crate) leaving: Option<Leaving>,
     /// Since when an operator has it paused.
-    pub(crate) paused: Option<Timestamp>,
+    pub(crate) paused: Option<Paused>,
     pub(crate) cut_short: bool,
     pub(crate) nodes: Vec<Node>,
     pub(crate) signals: VecDeque<Kept>,
@@ -163,11 +163,21 @@ pub enum Leaving {
     },
 }
 
+/// Who has paused a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Paused {
+    pub(crate) since: Timestamp,
+    pub(crate) by: Actor,
+    /// Why, in their words.
+    pub(crate) reason: String,
+}
+
 impl PartialEq for RunState {
     /// Equal folds. What a process has under way is not compared.
     fn eq(&self, other: &Self) -> bool {
-        let parts =
-            |s: &Self| (s.run, s.seq, s.time, s.deadline, s.phase, s.paused, s.cut_short, s.no_return);
+        let parts = |s: &Self| {
+            (s.run, s.seq, s.time, s.deadline, s.phase, s.paused.clone(), s.cut_short, s.no_return)
+        };
         let below = |s: &Self| (s.below.clone(), s.listed_items, s.recalled);
         parts(self) == parts(other)
             && below(self) == below(other)

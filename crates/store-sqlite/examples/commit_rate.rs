@@ -254,10 +254,11 @@ async fn start(store: &SqliteStore, worker: &WorkerId, n: u64) -> Outcome<(Chain
         owner: Some(worker.clone()),
         blobs: Vec::new(),
         locks: Vec::new(),
+        over: None,
     });
     match started.await? {
         Started::New(no) => Ok((Chain::new(run), no)),
-        Started::Existing(_) => Err("the file is not fresh".into()),
+        Started::Existing(_) | Started::Moved => Err("the file is not fresh".into()),
     }
 }
 

@@ -15,8 +15,12 @@ use towpath_store::{StoreError, StoreErrorKind};
 pub(crate) const APPLICATION: i32 = 0x546f_7750;
 
 /// What makes each format of the one before; the first makes it of nothing. Only ever appended to.
-pub(crate) const MIGRATIONS: [&str; 3] =
-    [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+pub(crate) const MIGRATIONS: [&str; 4] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// Before this release, two connections that write and checkpoint at once can corrupt a write-ahead log.
 const OLDEST_SQLITE: i32 = 3_051_003;

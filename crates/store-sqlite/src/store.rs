@@ -17,13 +17,13 @@ use crate::{
 use async_trait::async_trait;
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 use towpath_model::{
-    Digest, Entry, EntryId, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, SignedHead, StepId,
-    StoredAnchor, StoredEvent, Timestamp, WorkerId,
+    Digest, Entry, EntryId, Epoch, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, SignedHead,
+    StepId, StoredAnchor, StoredEvent, Timestamp, WorkerId,
 };
 use towpath_store::{
-    Changed, Changes, Claim, Claimed, Filter, Head, LockRow, LogLine, NewAnchor, NewRun, Page, Progress,
-    Projector, Put, Redaction, Refused, Removal, Remove, RemovedRun, RunRow, Started, Store, StoreError,
-    StoreErrorKind, StoreHealth, Transition, Unanchored, check_batch,
+    Changed, Changes, Claim, Claimed, Filter, Head, LockRow, LogLine, NewAnchor, NewRun, Note, NoteVersion,
+    Page, Progress, Projector, Put, Redaction, Refused, Removal, Remove, RemovedRun, RunRow, Started, Store,
+    StoreError, StoreErrorKind, StoreHealth, Transition, Unanchored, check_batch, check_note,
 };
 
 /// A store in one SQLite file. Several processes may open it.
@@ -300,6 +300,16 @@ impl Store for SqliteStore {
 
     async fn redact(&self, redaction: Redaction) -> Result<Removal, StoreError> {
         self.writer.write("redact an event", move |tx| write::redact(tx, &redaction)).await
+    }
+
+    async fn notes(&self, kind: &Name) -> Result<Vec<Note>, StoreError> {
+        self.readers.read("read notes", |c| read::notes(c, kind))
+    }
+
+    async fn write_note(&self, over: &NoteVersion, text: &str) -> Result<bool, StoreError> {
+        check_note(over, text)?;
+        let (over, text) = (over.clone(), text.to_owned());
+        self.writer.write("write a note", move |tx| write::write_note(tx, &over, &text)).await
     }
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {

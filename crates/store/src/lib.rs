@@ -14,6 +14,7 @@ pub mod conformance;
 mod error;
 mod logs;
 mod memory;
+mod note;
 mod redact;
 mod remove;
 mod store;
@@ -26,6 +27,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Refused, StoreError, StoreErrorKind};
 pub use logs::{LOG_BYTES, LOG_GAP, LOG_LINE_BYTES, LogCut, LogRoom, log_pieces};
 pub use memory::MemoryStore;
+pub use note::{Note, NoteVersion, check_note};
 pub use redact::Redaction;
 pub use remove::{Removal, Remove, RemovedRun};
 pub use store::{

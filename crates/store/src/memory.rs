@@ -5,15 +5,17 @@ mod inbox;
 mod lease;
 mod lists;
 mod logs;
+mod notes;
 mod redact;
 mod remove;
 mod state;
 mod writes;
 
 use crate::{
-    Changed, Changes, Claim, Claimed, Clock, Filter, Head, LockRow, LogLine, NewAnchor, NewRun, Page,
-    Progress, Projector, Put, Redaction, Refused, Removal, Remove, RemovedRun, RunRow, Started, Store,
-    StoreError, StoreErrorKind, StoreHealth, SystemClock, Transition, Unanchored, check_batch,
+    Changed, Changes, Claim, Claimed, Clock, Filter, Head, LockRow, LogLine, NewAnchor, NewRun, Note,
+    NoteVersion, Page, Progress, Projector, Put, Redaction, Refused, Removal, Remove, RemovedRun, RunRow,
+    Started, Store, StoreError, StoreErrorKind, StoreHealth, SystemClock, Transition, Unanchored,
+    check_batch, check_note,
 };
 use async_trait::async_trait;
 use state::State;
@@ -27,8 +29,8 @@ use std::{
     time::Duration,
 };
 use towpath_model::{
-    Digest, Entry, EntryId, Epoch, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, SignedHead, StepId,
-    StoredAnchor, StoredEvent, Timestamp, WorkerId,
+    Digest, Entry, EntryId, Epoch, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, SignedHead,
+    StepId, StoredAnchor, StoredEvent, Timestamp, WorkerId,
 };
 
 /// A store in memory, for tests and for trying things: it is gone with the process.
@@ -273,6 +275,15 @@ impl Store for MemoryStore {
 
     async fn redact(&self, redaction: Redaction) -> Result<Removal, StoreError> {
         self.write(|state, _| Ok(state.redact(redaction)), |answer| *answer == Removal::Removed)
+    }
+
+    async fn notes(&self, kind: &Name) -> Result<Vec<Note>, StoreError> {
+        Ok(self.state().notes(kind))
+    }
+
+    async fn write_note(&self, over: &NoteVersion, text: &str) -> Result<bool, StoreError> {
+        check_note(over, text)?;
+        self.write(|state, _| Ok(state.write_note(over, text)), |is_written| *is_written)
     }
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {

@@ -1,8 +1,8 @@
 //! The contract.
 
 use crate::{
-    Claim, Claimed, LogLine, NewAnchor, NewRun, Progress, Redaction, Refused, Removal, Remove, RemovedRun,
-    StoreError, Transition, Unanchored,
+    Claim, Claimed, LogLine, NewAnchor, NewRun, Note, NoteVersion, Progress, Redaction, Refused, Removal,
+    Remove, RemovedRun, StoreError, Transition, Unanchored,
 };
 use async_trait::async_trait;
 use std::{fmt, pin::Pin, time::Duration};
@@ -28,6 +28,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// - a run started without an owner can be claimed, at once or at its wake
     /// - a run cannot be started for an owner that is not registered
     /// - a second run with one id is invalid and writes nothing
+    /// - a run is not started over another version of a note
     ///
     /// # Cancel safety
     /// Dropping the future drops only the answer: the run may have started.
@@ -299,6 +300,25 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Dropping the future drops only the answer: the payload may be removed.
     async fn redact(&self, redaction: Redaction) -> Result<Removal, StoreError>;
 
+    /// The notes of a kind, in the order of their names.
+    ///
+    /// # Contract
+    /// - notes come back as they were written, with their version
+    /// - notes of one kind come in the order of their names
+    async fn notes(&self, kind: &Name) -> Result<Vec<Note>, StoreError>;
+
+    /// Replaces the text of a note over the version that was read; whether it was written. It is not when the note has
+    /// another version: look again then.
+    ///
+    /// # Contract
+    /// - a note is written only over its version
+    /// - a note that is too long is invalid and writes nothing
+    /// - a note that was written is noticed
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops only the answer: the note may be written.
+    async fn write_note(&self, over: &NoteVersion, text: &str) -> Result<bool, StoreError>;
+
     /// Whether it can be reached, and what is old in it.
     async fn health(&self) -> Result<StoreHealth, StoreError>;
 
@@ -322,6 +342,8 @@ pub enum Started {
     New(RunNo),
     /// There was one with this pipeline and key.
     Existing(Box<RunRow>),
+    /// The note that the start [goes by](NewRun::over) has another version: nothing was written.
+    Moved,
 }
 
 /// The head of a journal.

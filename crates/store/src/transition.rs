@@ -1,5 +1,6 @@
 //! What is written at once.
 
+use crate::NoteVersion;
 use towpath_model::{
     Attempt, Digest, EntryId, Epoch, Listing, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq,
     SignedHead, Status, StepId, StoredEvent, Timestamp, WorkerId,
@@ -197,6 +198,9 @@ pub struct NewRun {
     pub blobs: Vec<Blob>,
     /// Locks for which its first events ask.
     pub locks: Vec<LockChange>,
+    /// A note on which the start goes by: it does not happen when the note has another version by then. A start with a
+    /// transition looks at no notes.
+    pub over: Option<NoteVersion>,
 }
 
 /// What a worker asks for when it claims runs.

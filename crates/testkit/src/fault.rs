@@ -11,13 +11,13 @@ use std::{
 };
 use tokio::time::Instant;
 use towpath_model::{
-    Digest, Entry, EntryId, Epoch, Header, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq, SignedHead,
-    StepId, StoredAnchor, StoredEvent, Timestamp, WorkerId,
+    Digest, Entry, EntryId, Epoch, Header, Name, NewEntry, PipelineName, RunId, RunKey, RunNo, Seq,
+    SignedHead, StepId, StoredAnchor, StoredEvent, Timestamp, WorkerId,
 };
 use towpath_store::{
-    Changed, Claim, Claimed, Filter, Head, LockRow, LogLine, NewAnchor, NewRun, Page, Progress, Projector,
-    Put, Redaction, Refused, Removal, Remove, RemovedRun, RunRow, Started, Store, StoreError, StoreErrorKind,
-    StoreHealth, Transition, Unanchored,
+    Changed, Claim, Claimed, Filter, Head, LockRow, LogLine, NewAnchor, NewRun, Note, NoteVersion, Page,
+    Progress, Projector, Put, Redaction, Refused, Removal, Remove, RemovedRun, RunRow, Started, Store,
+    StoreError, StoreErrorKind, StoreHealth, Transition, Unanchored,
 };
 
 /// Where a fault strikes: at the append that holds the event with this number.
@@ -85,6 +85,8 @@ pub enum Call<'a> {
     Anchor,
     /// A payload is removed.
     Redact,
+    /// A note is written.
+    Note(&'a NoteVersion),
 }
 
 impl Call<'_> {
@@ -104,6 +106,7 @@ impl Call<'_> {
             Call::Sweep => "free what removed runs have left",
             Call::Anchor => "write an anchor",
             Call::Redact => "redact an event",
+            Call::Note(_) => "write a note",
         }
     }
 
@@ -403,6 +406,14 @@ impl Store for FaultStore {
         self.between(Call::Redact, self.inner.redact(redaction)).await
     }
 
+    async fn notes(&self, kind: &Name) -> Result<Vec<Note>, StoreError> {
+        self.inner.notes(kind).await
+    }
+
+    async fn write_note(&self, over: &NoteVersion, text: &str) -> Result<bool, StoreError> {
+        self.between(Call::Note(over), self.inner.write_note(over, text)).await
+    }
+
     async fn health(&self) -> Result<StoreHealth, StoreError> {
         self.inner.health().await
     }
@@ -443,6 +454,7 @@ mod tests {
             owner: None,
             blobs: Vec::new(),
             locks: Vec::new(),
+            over: None,
         };
         block_on(async {
             let answered = store.start_run(new).await.is_ok();

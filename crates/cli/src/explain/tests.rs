@@ -215,7 +215,7 @@ async fn paused() {
 checkout k paused: the run is paused
   bake sleeps (bake-25)
     since 2026-01-01T00:00:00Z (0 ms ago); its time comes at 2026-01-01T00:10:00Z (in 10 min)
-  the run is paused
+  user:bob has paused the run (for a test)
     since 2026-01-01T00:00:00Z (0 ms ago); an operator moves it on, with
       towpath resume 01111111-1111-1111-1111-111111111101
   worker worker-1 drives it

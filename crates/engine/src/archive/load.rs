@@ -106,6 +106,7 @@ async fn load(
         owner: Some(worker.clone()),
         blobs,
         locks: Vec::new(),
+        over: None,
     };
     let Started::New(no) = store.start_run(new).await? else { return Ok(false) };
     clock.set(record.changed_at);

@@ -211,6 +211,7 @@ impl Driver {
             owner: None,
             blobs: Vec::new(),
             locks: Vec::new(),
+            over: None,
         })
     }
 

@@ -13,6 +13,7 @@ mod ends;
 mod evidence;
 mod faults;
 mod follow;
+mod freezes;
 mod inbox;
 mod items;
 mod leases;
@@ -24,6 +25,8 @@ mod quarantine;
 mod recalls;
 mod retain;
 mod runs;
+#[cfg(feature = "schedule")]
+mod schedules;
 mod secrets;
 mod sends;
 #[cfg(feature = "sqlite")]

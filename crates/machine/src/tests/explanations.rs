@@ -64,7 +64,7 @@ fn a_run_that_is_paused() {
         said(&sim),
         "the run is paused\n  \
          a is to be tried again after: a transient failure since 46:43; it goes on at 46:44\n  \
-         the run is paused since 46:43; an operator moves it on: resume"
+         user:ann has paused the run (because) since 46:43; an operator moves it on: resume"
     );
 }
 

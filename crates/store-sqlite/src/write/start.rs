@@ -12,6 +12,11 @@ pub(crate) fn start(tx: &Tx<'_>, new: &NewRun) -> Result<Started, Failure> {
     if let Some(row) = read::row_by_key(tx.connection, &new.pipeline, &new.key)? {
         return Ok(Started::Existing(Box::new(row)));
     }
+    if let Some(over) = &new.over
+        && !read::is_at(tx.connection, over)?
+    {
+        return Ok(Started::Moved);
+    }
     let taken = "SELECT 1 FROM runs WHERE run_id = ?1";
     let taken =
         tx.connection.prepare_cached(taken)?.query_row([new.run.as_bytes()], |_| Ok(())).optional()?;

@@ -125,10 +125,12 @@ impl Run {
             owner: Some(worker.clone()),
             blobs: Vec::new(),
             locks: Vec::new(),
+            over: None,
         });
         match started.await? {
             Started::New(no) => Ok(Run { id, no, chain }),
             Started::Existing(row) => Err(format!("{} is there", row.run).into()),
+            Started::Moved => Err("it goes by no note".into()),
         }
     }
 

@@ -54,6 +54,7 @@ impl Sample {
             owner: None,
             blobs: Vec::new(),
             locks: Vec::new(),
+            over: None,
         };
         Sample { new, chain }
     }
@@ -80,6 +81,7 @@ impl Sample {
         match store.start_run(new).await? {
             Started::New(no) => Ok(Lease { run, no, epoch, chain }),
             Started::Existing(row) => Err(format!("{} is there", row.run).into()),
+            Started::Moved => Err("a note has moved".into()),
         }
     }
 }

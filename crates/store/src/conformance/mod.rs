@@ -40,6 +40,7 @@ mod leasing;
 mod listing;
 mod locking;
 mod logging;
+mod noting;
 mod random;
 mod reading;
 mod redacting;

@@ -52,6 +52,14 @@ rules! {
             a_run_cannot_be_started_for_an_owner_that_is_not_registered
             a_second_run_with_one_id_is_invalid_and_writes_nothing
         }
+        noting {
+            a_run_is_not_started_over_another_version_of_a_note
+            notes_come_back_as_they_were_written_with_their_version
+            notes_of_one_kind_come_in_the_order_of_their_names
+            a_note_is_written_only_over_its_version
+            a_note_that_is_too_long_is_invalid_and_writes_nothing
+            a_note_that_was_written_is_noticed
+        }
         committing {
             a_transition_is_written_whole
             a_transition_with_an_old_epoch_is_refused_as_fenced

@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) anchors: Vec<StoredAnchor>,
     /// Runs that moved, or were removed, since they were in an anchor.
     pub(super) unanchored: BTreeSet<RunNo>,
+    /// Versions and texts of notes, by kind and name.
+    pub(super) notes: BTreeMap<(Name, Name), (u64, String)>,
     pub(super) last_run: i64,
     pub(super) locks: BTreeMap<Name, Lock>,
     pub(super) last_worker: u64,

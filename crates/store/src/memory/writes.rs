@@ -18,6 +18,9 @@ impl State {
             let twice = StoreError::new(StoreErrorKind::Invalid, "start a run");
             return Err(twice.with("id is taken", new.run));
         }
+        if new.over.as_ref().is_some_and(|over| !self.is_at(over)) {
+            return Ok(Started::Moved);
+        }
         let owner = new.owner.as_ref().map(|w| self.worker("start a run", w)).transpose()?;
         self.last_run += 1;
         let no = RunNo(self.last_run);
