@@ -124,11 +124,11 @@ mod checks {
             (HttpCheck::get(server.uri()).contains("ready"), "the body does not hold \"ready\""),
             (HttpCheck::get(server.uri()).equals("/status", "ok"), "/status of the body is not \"ok\""),
             (HttpCheck::get(server.uri()).equals("/none", &1), "/none of the body is not 1"),
-            (HttpCheck::get(gone), "the other side cannot be reached"),
+            (HttpCheck::get(gone), "it does not answer: the other side cannot be reached: error"),
         ] {
             let error = check.run(&cx()).await.unwrap_err();
             assert_eq!(error.kind(), FailureKind::Transient, "{error}");
-            assert!(error.to_string().contains(words), "{error}");
+            assert!(error.to_failure().to_string().contains(words), "{error}");
         }
         let impossible = HttpCheck::get("no address").run(&cx()).await.unwrap_err();
         assert_eq!(impossible.kind(), FailureKind::Permanent);

@@ -219,11 +219,10 @@ impl HttpCheck {
             Ok(response) => response,
             // It changes nothing, so that a lost answer is one that may come another time.
             Err(e) => {
-                let class = match towpath_model::Classified::kind(&e) {
-                    towpath_model::FailureKind::Permanent => return Err(e.into()),
-                    _ => StepError::transient(e.to_string()),
-                };
-                return Ok(Err(class.because(e)));
+                if towpath_model::Classified::kind(&e) == towpath_model::FailureKind::Permanent {
+                    return Err(e.into());
+                }
+                return Ok(Err(StepError::transient("it does not answer").because(e)));
             }
         };
         let latency_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
