@@ -26,12 +26,12 @@ struct Habit {
     is_new_each_time: bool,
 }
 
-/// What there are of customers, in turns. What is posted may not be sent twice, and what takes long is under way when a
-/// release has to go.
+/// Whom there is. What is posted may not be sent twice, so that nothing hides that it was cut off; what takes long is under
+/// way when a release has to go.
 const HABITS: [Habit; 4] = [
     Habit { request: "GET /", is_new_each_time: false },
     Habit { request: "POST /", is_new_each_time: false },
-    Habit { request: "GET /slow", is_new_each_time: false },
+    Habit { request: "POST /slow", is_new_each_time: false },
     Habit { request: "POST /", is_new_each_time: true },
 ];
 

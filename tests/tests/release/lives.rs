@@ -1,6 +1,6 @@
 //! Life after life of a process that drives one run, each killed with SIGKILL where it stands.
 
-use crate::site::{Site, migration, version};
+use crate::site::{Expected, Site, version};
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
@@ -54,17 +54,22 @@ fn live(site: &Site, what: &What, aim: Option<Aim>, longest: Option<Duration>) -
     let line = told.recv_timeout(longest.unwrap_or(Duration::from_secs(3_600))).unwrap_or_default();
     let end = match line.trim_end().split_once(' ') {
         Some(("settled", outcome)) => {
-            assert!(child.0.wait().unwrap().success(), "{orders:?}: it does not end well");
+            assert!(child.0.wait().unwrap().success(), "{}: it does not end well", what.key());
             return End::Settled(outcome.to_owned());
         }
         Some(("stands", stop)) => End::Killed(serde_json::from_str(stop).unwrap()),
         None if longest.is_some() => End::Fell,
-        _ => panic!("{:?} of {}: the child says {line:?}", orders.aim, what.key()),
+        _ => panic!("{}: the child says {line:?} after {:#?}", what.key(), names(site, what)),
     };
     child.0.kill().unwrap();
     child.0.wait().unwrap();
     hears.join().unwrap();
     end
+}
+
+/// What is journaled of a run, by the names of boundaries.
+fn names(site: &Site, what: &What) -> Vec<String> {
+    site.journal(what.key()).iter().map(name).collect()
 }
 
 /// A run that nobody kills.
@@ -115,7 +120,7 @@ impl<'a> Lives<'a> {
 
     fn settled<T>(&self, ended: &str, outcome: &str) -> Option<T> {
         let key = self.what.key();
-        assert_eq!(ended, outcome, "{key}: {:#?}", self.site.journal(key));
+        assert_eq!(ended, outcome, "{key}: {:#?}", names(self.site, self.what));
         None
     }
 
@@ -143,7 +148,7 @@ impl<'a> Lives<'a> {
             eprintln!("{:6.2} {key} {stop:?}", self.began.elapsed().as_secs_f32());
         }
         // The kill fired where it was aimed: the journal ends just before the append, or with it.
-        let journal: Vec<_> = self.site.journal(key).iter().map(name).collect();
+        let journal = names(self.site, self.what);
         let before = usize::try_from(stop.first).unwrap() - 1;
         let appended = if stop.after { &stop.events[..] } else { &[] };
         assert_eq!(journal.get(before..), Some(appended), "{key}: the journal does not end at {stop:?}");
@@ -169,11 +174,16 @@ impl Random {
     }
 }
 
-/// What has to be there between two runs.
-struct Expected {
-    live: String,
-    before: Option<String>,
+/// What has to be there between two runs. Versions are numbered, and so are their instances.
+struct Between {
+    live: usize,
+    before: Option<usize>,
     versions: usize,
+    moves: usize,
+}
+
+fn numbered(n: usize) -> String {
+    format!("1.0.{n:03}")
 }
 
 /// Releases good ones and bad ones and goes back, and kills lives a few appends after each has taken over.
@@ -185,18 +195,21 @@ pub(crate) fn at_random(site: &Site, migrations: usize) {
     // Told when it fails.
     eprintln!("TOWPATH_SEED={seed}");
     let mut random = Random(seed as u64);
-    run(site, &What::Release(version("1.0.001", 1)), "succeeded");
+    run(site, &What::Release(version(&numbered(1), 1)), "succeeded");
     let load = site.customers();
-    let mut expected = Expected { live: "1.0.001".into(), before: None, versions: 1 };
+    let mut now = Between { live: 1, before: None, versions: 1, moves: 1 };
     let (mut kills, mut runs) = (0, 0);
     while kills < lives {
         runs += 1;
-        kills += one_at_random(site, &mut random, &mut expected, runs, migrations);
+        kills += one_at_random(site, &mut random, &mut now, runs, migrations);
         let case = format!("after run {runs}, TOWPATH_SEED={seed}");
         site.served(&load, &case, &[500]);
-        let mut there: Vec<_> = expected.before.iter().chain([&expected.live]).map(String::as_str).collect();
-        there.sort_unstable();
-        site.check(&case, &expected.live, &there, expected.versions.min(migrations));
+        let mut running: Vec<_> =
+            now.before.into_iter().chain([now.live]).map(|n| (numbered(n), n)).collect();
+        running.sort_unstable();
+        let releases: Vec<_> = running.iter().map(|(version, n)| (version.as_str(), *n)).collect();
+        let (live, schema) = (&numbered(now.live), now.versions.min(migrations));
+        site.check(&case, &Expected { live, releases: &releases, moves: now.moves, schema });
     }
     eprintln!("{kills} kills at random in {runs} runs");
 }
@@ -204,24 +217,24 @@ pub(crate) fn at_random(site: &Site, migrations: usize) {
 fn one_at_random(
     site: &Site,
     random: &mut Random,
-    expected: &mut Expected,
+    now: &mut Between,
     runs: usize,
     migrations: usize,
 ) -> usize {
     let draw = random.below(5);
-    let (what, outcome) = match &expected.before {
-        Some(_) if draw == 0 => (What::Back(format!("back-{runs}")), "succeeded"),
+    let (what, outcome, moves) = match now.before {
+        Some(_) if draw == 0 => (What::Back(format!("back-{runs}")), "succeeded", 1),
         _ => {
-            expected.versions += 1;
-            let schema = migration(expected.versions.min(migrations));
-            let good = Version { schema, ..version(&format!("1.0.{:03}", expected.versions), 1) };
+            now.versions += 1;
+            let good = version(&numbered(now.versions), now.versions.min(migrations));
             match draw {
-                1 => (What::Release(Version { errors: 60, ..good }), "compensated"),
-                2 => (What::Release(Version { refused: true, ..good }), "compensated"),
-                _ => (What::Release(good), "succeeded"),
+                1 => (What::Release(Version { errors: 60, ..good }), "compensated", 2),
+                2 => (What::Release(Version { refused: true, ..good }), "compensated", 4),
+                _ => (What::Release(good), "succeeded", 4),
             }
         }
     };
+    now.moves += moves;
     let mut lives = Lives::new(site, &what);
     let mut events = 0;
     let mut has_written = true;
@@ -236,16 +249,14 @@ fn one_at_random(
         if goes_on.is_none() {
             break;
         }
-        let now = site.journal(what.key()).len();
-        has_written = now > events;
-        events = now;
+        let journaled = site.journal(what.key()).len();
+        has_written = journaled > events;
+        events = journaled;
     }
     if outcome == "succeeded" {
-        let new = match &what {
-            What::Release(version) => version.name.clone(),
-            What::Back(_) => expected.before.clone().unwrap(),
-        };
-        expected.before = Some(std::mem::replace(&mut expected.live, new));
+        let new =
+            if let What::Back(_) = &what { now.before.expect("it is gone back to") } else { now.versions };
+        now.before = Some(std::mem::replace(&mut now.live, new));
     }
     lives.kills
 }

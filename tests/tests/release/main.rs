@@ -12,7 +12,7 @@ mod row;
 mod site;
 
 use lives::{Lives, Part, run};
-use site::{Site, version};
+use site::{Expected, Site, version};
 use std::collections::BTreeSet;
 use towpath_tests::release::{
     boundary::{Boundary, name},
@@ -74,7 +74,9 @@ fn a_good_release_is_killed_at_every_boundary_and_nobody_notices() {
         covered(&site, &good, &lives, false, &PUSHED);
     }
     site.served(&load, "a good release", &[]);
-    site.check("a good release", "2.0.0", &["2.0.0"], 2);
+    // All at once, 20 %, 100 %, for good, promoted.
+    let expected = Expected { live: "2.0.0", releases: &[("2.0.0", 2)], moves: 5, schema: 2 };
+    site.check("a good release", &expected);
     site.check_images("a good release", &["1.0.0", "2.0.0"]);
 }
 
@@ -100,7 +102,8 @@ fn a_rollback_is_killed_at_every_boundary_and_nobody_notices() {
     ];
     covered(&site, &back, &lives, false, &expected);
     site.served(&load, "a rollback", &[]);
-    site.check("a rollback", "1.0.0", &["1.0.0", "2.0.0"], 2);
+    let releases = &[("1.0.0", 1), ("2.0.0", 2)];
+    site.check("a rollback", &Expected { live: "1.0.0", releases, moves: 6, schema: 2 });
 }
 
 /// What undoing a canary journals.
@@ -118,7 +121,9 @@ fn a_release_that_is_worse_is_undone_wherever_that_is_killed() {
     covered(&site, &worse, &lives, true, &["canary step-failed"]);
     // The release itself got some wrong, and nobody else did.
     site.served(&load, "a worse release", &[500]);
-    site.check("a worse release", "1.0.0", &["1.0.0"], 2);
+    // All at once, 20 %, back; the schema stays.
+    let expected = Expected { live: "1.0.0", releases: &[("1.0.0", 1)], moves: 3, schema: 2 };
+    site.check("a worse release", &expected);
     site.check_images("a worse release", &["1.0.0", "2.0.0"]);
 }
 
@@ -133,7 +138,9 @@ fn a_release_with_all_traffic_is_undone_wherever_that_is_killed_and_nobody_notic
     covered(&site, &refused, &lives, true, &UNDOING);
     covered(&site, &refused, &lives, true, &["refuse step-failed"]);
     site.served(&load, "a refused release", &[]);
-    site.check("a refused release", "1.0.0", &["1.0.0"], 2);
+    // All at once, 20 %, 100 %, for good, back.
+    let expected = Expected { live: "1.0.0", releases: &[("1.0.0", 1)], moves: 5, schema: 2 };
+    site.check("a refused release", &expected);
 }
 
 #[test]

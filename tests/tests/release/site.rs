@@ -32,6 +32,18 @@ pub(crate) struct Site {
     _temp: tempfile::TempDir,
 }
 
+/// What has to be there when a run is over.
+pub(crate) struct Expected<'a> {
+    /// The version with all of the traffic.
+    pub(crate) live: &'a str,
+    /// Every version that runs, with the number of its only instance: one that is started twice has another.
+    pub(crate) releases: &'a [(&'a str, usize)],
+    /// How often the traffic was moved, from the first release on: no move is made twice.
+    pub(crate) moves: usize,
+    /// How many migrations are applied.
+    pub(crate) schema: usize,
+}
+
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
@@ -109,22 +121,21 @@ impl Site {
     }
 
     /// Holds what is there against what has to be.
-    pub(crate) fn check(&self, case: &str, live: &str, releases: &[&str], schema: usize) {
+    pub(crate) fn check(&self, case: &str, expected: &Expected<'_>) {
+        let Expected { live, releases, moves, schema } = *expected;
         let local = self.place.local();
         let state = block_on(local.service(SERVICE)).unwrap().unwrap();
         let routes = state.routes.unwrap();
-        let Routes { stable, weights, held_until, moved_by, .. } = routes;
+        let Routes { stable, weights, held_until, moved_by, revision, .. } = routes;
         let all = BTreeMap::from([(live.to_owned(), 100)]);
         assert_eq!((stable.as_str(), weights, held_until), (live, all, None), "{case}: the traffic");
         assert!(matches!(moved_by, Mover::Key(_)), "{case}: the switch had no part in it: {moved_by:?}");
+        assert_eq!(revision, moves.to_string(), "{case}: how often the traffic was moved");
         assert_eq!(state.proxy_failures, 0, "{case}: requests that the proxy itself had to fail");
-        let versions: Vec<_> = state.releases.iter().map(|release| release.version.as_str()).collect();
-        assert_eq!(versions, releases, "{case}: what runs");
-        for release in &state.releases {
-            let instances = &release.instances;
-            let is_well = instances.len() == 1 && instances[0].health == Health::Healthy;
-            assert!(is_well, "{case}: {instances:?} of {}", release.version);
-        }
+        let running = state.releases.iter().flat_map(|release| &release.instances);
+        let running: Vec<_> = running.map(|i| (i.id.clone(), i.health)).collect();
+        let all = releases.iter().map(|(version, n)| (format!("{SERVICE}-{version}-{n}"), Health::Healthy));
+        assert_eq!(running, all.collect::<Vec<_>>(), "{case}: what runs");
         // The supervisor and one instance of each: nobody else has anything to do here.
         self.processes(case, 1 + releases.len());
         let applied = block_on(self.place.database().applied()).unwrap();
