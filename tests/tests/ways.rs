@@ -2,12 +2,11 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command, time::Duration};
 use towpath::{
     local::{Local, folder_digest},
-    model::Timestamp,
     prelude::*,
-    provider::{HealthProbe, MetricsSource, Window},
+    provider::{HealthProbe, TrafficRouter},
     stock::{self, deploy::Live},
 };
 use towpath_tests::release::load::Load;
@@ -56,21 +55,6 @@ impl Site {
         p.step("retire", Retire::before(&live).from(&production).keep(0));
         let plan = p.output(&live).build().unwrap().plan().unwrap();
         self.engine.run(plan, version).await.unwrap().settled().await.unwrap()
-    }
-
-    /// Waits until it is known how a release answered for so long: who is compared with it is compared with that.
-    async fn remembers(&self, version: &str, long: Duration) {
-        let mut look = tokio::time::interval(Duration::from_millis(50));
-        for _ in 0..600 {
-            look.tick().await;
-            let now = self.engine.store().now().await.unwrap();
-            let micros = i64::try_from(long.as_micros()).unwrap();
-            let from = Timestamp::from_micros(now.as_micros() - micros);
-            if self.local.counts("orders", version, Window { from, to: now }).await.is_ok() {
-                return;
-            }
-        }
-        panic!("not within half a minute: what {version} answered is known for {long:?}");
     }
 
     /// The releases that are there, with how many of their instances can take traffic.
@@ -140,7 +124,6 @@ async fn blue_and_green_change_places_on_this_machine_and_what_is_worse_goes_bac
     let first = site.goes("1.0.0", green(site.release("1.0.0", "0"))).await;
     assert!(first.succeeded().is_some_and(|live| live.is_stable));
     let load = Load::on(&site.local.address("orders").await.unwrap().unwrap());
-    site.remembers("1.0.0", seconds(2)).await;
     let second = site.goes("2.0.0", green(site.release("2.0.0", "0"))).await;
     assert!(second.clone().succeeded().is_some_and(|live| live.weight == 100), "{second:?}");
     let (requests, failed) = load.counts();
@@ -160,5 +143,34 @@ async fn blue_and_green_change_places_on_this_machine_and_what_is_worse_goes_bac
     );
     assert!(failed.len() < requests, "{} of {requests}", failed.len());
     drop(load);
+    site.engine.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_was_killed_leaves_no_canary_without_a_verdict() {
+    let site = Site::new().await;
+    let production = Environment::named("production");
+    let canary = |release: Release| {
+        let rule = ErrorRate::not_worse_than_baseline().requests(20);
+        Canary::of(release).to(&production).weights([50]).bake(seconds(3)).judge(rule)
+    };
+    let first = site.goes("1.0.0", canary(site.release("1.0.0", "0"))).await;
+    assert!(first.succeeded().is_some_and(|live| live.is_stable));
+    let _load = Load::on(&site.local.address("orders").await.unwrap().unwrap());
+    let second = site.goes("2.0.0", canary(site.release("2.0.0", "0")));
+    let kills = async {
+        let mut look = tokio::time::interval(Duration::from_millis(20));
+        while site.local.routes("orders").await.unwrap().unwrap().weight("2.0.0") != 50 {
+            look.tick().await;
+        }
+        let seat = fs::read(site.folder.path().join("releases/supervisor.json")).unwrap();
+        let seat: serde_json::Value = serde_json::from_slice(&seat).unwrap();
+        let killed = Command::new("kill").args(["-9", &seat["process"]["pid"].to_string()]).status();
+        assert!(killed.unwrap().success(), "it was there to be killed");
+    };
+    // What it had counted is gone with it: the rest of the bake tells.
+    let (second, ()) =
+        tokio::time::timeout(seconds(90), async { tokio::join!(second, kills) }).await.unwrap();
+    assert!(second.clone().succeeded().is_some_and(|live| live.version == "2.0.0"), "{second:?}");
     site.engine.shutdown().await.unwrap();
 }

@@ -1,9 +1,10 @@
 //! By which rules a release is judged.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use towpath_analysis::{Answers, ErrorRule, Group, LatencyRule, Look, Verdict};
 use towpath_model::Timestamp;
-use towpath_provider::{Counts, MetricsSource, ProviderError, Window};
+use towpath_provider::{Counts, MetricsSource, ProviderError, ProviderErrorKind, Window};
 
 /// A rule by which a release is judged against what it is to replace.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -188,28 +189,51 @@ pub(super) struct Seen<'a> {
 pub(super) async fn judge(
     metrics: &dyn MetricsSource,
     service: &str,
-    (canary, baseline): (Seen<'_>, Seen<'_>),
+    (canary, mut baseline): (Seen<'_>, Seen<'_>),
     rules: &[Rule],
     look: Look,
 ) -> Verdict {
-    let counts = async |seen: &Seen<'_>| {
-        // A window that is empty has nothing, and a source need not be asked.
-        if seen.from >= seen.to {
-            return Ok::<_, ProviderError>(Counts::default());
+    let counted = async {
+        let are_side_by_side = (canary.from, canary.to) == (baseline.from, baseline.to);
+        let (from, canary) = counted(metrics, service, &canary).await?;
+        if are_side_by_side {
+            baseline.from = from;
         }
-        metrics.counts(service, seen.version, Window { from: seen.from, to: seen.to }).await
+        Ok::<_, ProviderError>((canary, counted(metrics, service, &baseline).await?.1))
     };
-    let (canary, baseline) = match (counts(&canary).await, counts(&baseline).await) {
-        (Ok(canary), Ok(baseline)) => (canary, baseline),
-        (Err(error), _) | (_, Err(error)) => {
-            return Verdict::inconclusive(format!("how it answers cannot be told: {error}"));
-        }
+    let (canary, baseline) = match counted.await {
+        Ok(counted) => counted,
+        Err(error) => return Verdict::inconclusive(format!("how it answers cannot be told: {error}")),
     };
     let verdicts = rules.iter().map(|rule| match rule {
         Rule::Errors(rule) => rule.rule().compare(group(&canary), group(&baseline), look),
         Rule::Latency(rule) => rule.rule().compare(answers(&canary), answers(&baseline), look),
     });
     verdicts.reduce(Verdict::and).unwrap_or_else(|| Verdict::inconclusive("there is no rule"))
+}
+
+/// The shortest time that is worth asking for.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// How a release has answered, and since when that is known: a source that was started anew meanwhile has forgotten the begin,
+/// and would otherwise be asked for it for ever.
+async fn counted(
+    metrics: &dyn MetricsSource,
+    service: &str,
+    seen: &Seen<'_>,
+) -> Result<(Timestamp, Counts), ProviderError> {
+    let (mut from, to) = (seen.from, seen.to);
+    // A window that is empty has nothing, and a source need not be asked.
+    while from < to {
+        match metrics.counts(service, seen.version, Window { from, to }).await {
+            Ok(counts) => return Ok((from, counts)),
+            Err(error) if error.kind() == ProviderErrorKind::Unsupported && to.since(from) > SHORTEST => {
+                from = from.plus(to.since(from) / 2);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((from, Counts::default()))
 }
 
 fn group(counts: &Counts) -> Group {
@@ -222,7 +246,62 @@ fn answers(counts: &Counts) -> Answers<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ErrorRate, Latency, part, ppm};
+    use super::{Duration, ErrorRate, Latency, Look, Seen, judge, part, ppm};
+    use async_trait::async_trait;
+    use std::sync::Mutex;
+    use towpath_analysis::Outcome;
+    use towpath_model::Timestamp;
+    use towpath_provider::{Counts, MetricsCapability, MetricsSource, ProviderError, Window};
+
+    /// Ten requests in a second, and nothing of what was before a time.
+    struct Forgetful {
+        since: Timestamp,
+        asked: Mutex<Vec<(String, Window)>>,
+    }
+
+    #[async_trait]
+    impl MetricsSource for Forgetful {
+        fn capability(&self) -> MetricsCapability {
+            MetricsCapability::default()
+        }
+
+        async fn counts(&self, _: &str, version: &str, window: Window) -> Result<Counts, ProviderError> {
+            if window.from < self.since {
+                return Err(ProviderError::unsupported("that was not kept"));
+            }
+            self.asked.lock().unwrap().push((version.to_owned(), window));
+            Ok(Counts { requests: window.to.since(window.from).as_secs() * 10, ..Counts::default() })
+        }
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_micros(0).plus(Duration::from_secs(seconds))
+    }
+
+    async fn judged(since: u64, baseline: (u64, u64)) -> (Outcome, Vec<(String, Window)>) {
+        let source = Forgetful { since: at(since), asked: Mutex::default() };
+        let canary = Seen { version: "2.0.0", from: at(100), to: at(164) };
+        let baseline = Seen { version: "1.0.0", from: at(baseline.0), to: at(baseline.1) };
+        let rules = [ErrorRate::not_worse_than_baseline().into()];
+        let verdict = judge(&source, "orders", (canary, baseline), &rules, Look::only()).await;
+        (verdict.outcome, source.asked.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_a_source_has_forgotten_is_not_asked_for_for_ever() {
+        let window = |from, to| Window { from: at(from), to: at(to) };
+        let both = |window: Window| vec![("2.0.0".to_owned(), window), ("1.0.0".to_owned(), window)];
+        assert_eq!(judged(0, (100, 164)).await, (Outcome::Pass, both(window(100, 164))));
+        // Both sides over the same time, though the baseline is known for longer than that.
+        assert_eq!(judged(120, (100, 164)).await, (Outcome::Pass, both(window(132, 164))));
+        // A baseline from before has a time of its own.
+        let (outcome, asked) = judged(60, (0, 100)).await;
+        assert_eq!((outcome, asked[1].1), (Outcome::Pass, window(75, 100)));
+        // When hardly anything is known, it is not told, and not guessed.
+        assert_eq!(judged(162, (100, 164)).await, (Outcome::Inconclusive, both(window(162, 164))));
+        let (outcome, asked) = judged(1_000, (100, 164)).await;
+        assert_eq!((outcome, asked), (Outcome::Inconclusive, vec![]));
+    }
 
     #[test]
     fn percents_are_stored_as_whole_numbers_and_read_back() {
