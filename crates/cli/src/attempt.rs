@@ -71,8 +71,9 @@ fn plan(engine: &Engine, args: &Try) -> Result<towpath::Plan<Json>, Fault> {
         }
         if !kind.fields().is_empty() {
             text.push_str(&format!(
-                "\nits fields, each given as --input NAME=VALUE: {}",
-                kind.fields().join(", ")
+                "\nits fields, each given as --input NAME=VALUE: {}; `schema {}` tells what each takes",
+                kind.fields().join(", "),
+                kind.kind()
             ));
         }
         Fault::usage(text)

@@ -344,6 +344,10 @@ impl<T: Output> Step for Approval<T> {
     const IN_DOUBT: InDoubt = InDoubt::NoEffect;
     type Output = Approved<T>;
 
+    fn schema(_: &mut towpath_step::__private::Schemas) -> serde_json::Value {
+        crate::schema::approval()
+    }
+
     fn reads(&self) -> Reads {
         let mut reads = Reads::none().and("value", &self.value);
         if let Some(showing) = &self.showing {

@@ -35,6 +35,7 @@ mod notify;
 #[cfg(unix)]
 mod process;
 mod registry;
+mod schema;
 #[cfg(any(unix, feature = "http", feature = "deploy"))]
 mod time;
 mod wait;

@@ -74,6 +74,10 @@ impl Step for Notify {
     const IN_DOUBT: InDoubt = InDoubt::Idempotent;
     type Output = ();
 
+    fn schema(_: &mut towpath_step::__private::Schemas) -> serde_json::Value {
+        crate::schema::notify()
+    }
+
     fn declared(&self) -> Declared {
         Declared { best_effort: !self.required, ..Declared::of_kind::<Self>() }
     }

@@ -94,6 +94,10 @@ impl Step for Wait {
     const IN_DOUBT: InDoubt = InDoubt::NoEffect;
     type Output = WaitEnd;
 
+    fn schema(_: &mut towpath_step::__private::Schemas) -> serde_json::Value {
+        crate::schema::wait()
+    }
+
     fn reads(&self) -> Reads {
         match &self.what {
             What::Time(time) => Reads::none().and("time", time),

@@ -144,6 +144,10 @@ impl Step for Window {
     const IN_DOUBT: InDoubt = InDoubt::NoEffect;
     type Output = WindowOpen;
 
+    fn schema(_: &mut towpath_step::__private::Schemas) -> serde_json::Value {
+        crate::schema::window()
+    }
+
     fn reads(&self) -> Reads {
         Reads::none()
     }

@@ -111,6 +111,38 @@ fn kinds_are_a_stored_format() {
 }
 
 #[test]
+fn the_schemas_of_generic_kinds_name_every_field_and_no_other() {
+    let known = towpath_steps::steps();
+    let mut seen = std::collections::BTreeSet::new();
+    for step in plan().steps {
+        let kind = known.get(step.kind.as_str()).unwrap();
+        let schema: serde_json::Value = kind.schema().read().unwrap();
+        let with = &schema["properties"]["with"];
+        let named: Vec<&String> = with["properties"].as_object().unwrap().keys().collect();
+        let mut fields = kind.fields().to_vec();
+        fields.sort_unstable();
+        assert_eq!(named, fields, "{}", step.kind);
+        // What has to be there is there in what stores least, and without it nothing is read.
+        let stored: serde_json::Value = step.with.read().unwrap();
+        for field in with["required"].as_array().unwrap() {
+            let mut less = stored.clone();
+            assert!(
+                less.as_object_mut().unwrap().remove(field.as_str().unwrap()).is_some(),
+                "{} {field}",
+                step.id
+            );
+            assert!(
+                known.decode(step.kind.as_str(), &Json::of(&less).unwrap()).is_err(),
+                "{} {field}",
+                step.id
+            );
+        }
+        seen.insert(step.kind.to_string());
+    }
+    assert_eq!(seen.len(), 7, "{seen:?}");
+}
+
+#[test]
 fn what_is_stored_is_read_back_and_nothing_else_is() {
     let known = towpath_steps::steps();
     for step in plan().steps {

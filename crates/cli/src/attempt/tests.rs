@@ -64,7 +64,7 @@ error: try.check/v1 cannot be tried so:
   the field \"expect\" cannot have this value: invalid type: string \"many\", expected u16
   there is no field \"uri\": there are url, expect, note
   the field \"url\" is missing
-its fields, each given as --input NAME=VALUE: url, expect, note
+its fields, each given as --input NAME=VALUE: url, expect, note; `schema try.check/v1` tells what each takes
 ";
     assert_eq!((code, err.as_str()), (2, said));
 }

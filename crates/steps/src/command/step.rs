@@ -187,6 +187,10 @@ impl Step for Command {
         Methods { preview: true, before: true, observe: true, compensate: true, local: false };
     type Output = CommandOutput;
 
+    fn schema(_: &mut towpath_step::__private::Schemas) -> serde_json::Value {
+        crate::schema::command()
+    }
+
     fn declared(&self) -> Declared {
         let methods = Methods {
             preview: self.preview.is_some(),

@@ -210,6 +210,10 @@ impl Step for HttpCall {
         Methods { preview: false, before: false, observe: true, compensate: true, local: false };
     type Output = HttpReply;
 
+    fn schema(_: &mut towpath_step::__private::Schemas) -> serde_json::Value {
+        crate::schema::call()
+    }
+
     fn declared(&self) -> Declared {
         let methods =
             Methods { observe: self.observe.is_some(), compensate: self.undo.is_some(), ..Self::METHODS };

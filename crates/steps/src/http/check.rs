@@ -261,6 +261,10 @@ impl Step for HttpCheck {
     const IN_DOUBT: InDoubt = InDoubt::NoEffect;
     type Output = Checked;
 
+    fn schema(_: &mut towpath_step::__private::Schemas) -> serde_json::Value {
+        crate::schema::check()
+    }
+
     fn reads(&self) -> Reads {
         let reads = self.request.add_reads(Reads::none(), "request");
         let reads = self.contains.iter().fold(reads, |reads, text| reads.and("contains", text));
