@@ -108,6 +108,7 @@ fn word(kind: &EngineErrorKind) -> &'static str {
         EngineErrorKind::Unreadable => "unreadable",
         EngineErrorKind::Corrupt => "corrupt",
         EngineErrorKind::Stopped => "stopped",
+        EngineErrorKind::Frozen => "frozen",
         _ => "other",
     }
 }

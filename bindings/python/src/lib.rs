@@ -9,6 +9,7 @@ mod answer;
 mod body;
 mod bridge;
 mod call;
+mod command;
 mod config;
 mod entry;
 mod fault;
@@ -23,6 +24,8 @@ mod _native {
     use crate::answer::Run;
     #[pymodule_export]
     use crate::bridge::Bridge;
+    #[pymodule_export]
+    use crate::command::command;
     #[pymodule_export]
     use crate::fault::Fault;
     #[pymodule_export]

@@ -31,6 +31,10 @@ def test_the_wheel_runs_the_quickstart_in_an_empty_environment(tmp_path: Path) -
     done = subprocess.run(run, env=alone, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "Succeeded(output=Live(version='v-4f2c', healthy=True))" in done.stdout
+    command = [str(home / "bin" / "towpath"), "runs", "--store", f"sqlite:{tmp_path / 'deploys.db'}"]
+    listed = subprocess.run(command, env=alone, capture_output=True, text=True, check=False, timeout=60)
+    assert listed.returncode == 0, listed.stderr
+    assert "succeeded" in listed.stdout
 
 
 def test_one_wheel_serves_every_python_from_3_11_up() -> None:

@@ -54,15 +54,20 @@ pub fn main(app: App) -> ExitCode {
 
 /// Runs a command line that is a part of another: the first word is how the command is called, and shown.
 pub fn main_of(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    ExitCode::from(code_of(app, args))
+}
+
+/// As [`main_of`], for a process whose `main` is not Rust's: the exit code as a number.
+pub fn code_of(app: App, args: impl IntoIterator<Item = OsString>) -> u8 {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {
         Ok(runtime) => {
             let args = args.into_iter().collect();
-            ExitCode::from(runtime.block_on(execute(app, args, Out::of_process())))
+            runtime.block_on(execute(app, args, Out::of_process()))
         }
         Err(error) => {
             Out::of_process().error(&format!("start a runtime: {error}"));
-            ExitCode::from(exit::FAILED)
+            exit::FAILED
         }
     }
 }

@@ -45,6 +45,6 @@ mod verify;
 mod watch;
 mod when;
 
-pub use app::{App, main, main_of, run};
+pub use app::{App, code_of, main, main_of, run};
 pub use picture::Picture;
 pub use setup::Ready;

@@ -21,6 +21,7 @@ _OF_ENGINE: dict[str, type[EngineError]] = {
     "stopped": errors.EngineStopped,
     "not-started": errors.EngineStopped,
     "forked": errors.Forked,
+    "frozen": errors.Frozen,
 }
 
 

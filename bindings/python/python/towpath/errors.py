@@ -17,6 +17,7 @@ __all__ = [
     "EngineError",
     "EngineStopped",
     "Forked",
+    "Frozen",
     "HandleMisuse",
     "InboxFull",
     "JournalCorrupt",
@@ -202,6 +203,10 @@ class JournalCorrupt(EngineError):
 
 class EngineStopped(EngineError, RuntimeError):
     """The engine was not started, or was closed."""
+
+
+class Frozen(EngineError):
+    """A freeze holds the start; the message says who declared it and why."""
 
 
 class Forked(EngineError, RuntimeError):
