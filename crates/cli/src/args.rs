@@ -139,7 +139,8 @@ impl Command {
     /// and a command without pipelines has none to start.
     pub(crate) fn makes_a_store(&self, is_stock: bool) -> bool {
         match self {
-            Command::Try(_) | Command::Freeze(_) | Command::Schedule(_) => true,
+            Command::Try(_) => true,
+            Command::Schedule(schedule) => schedule.sets(),
             Command::Start(start) => !is_stock || start.is_saved_plan(),
             _ => false,
         }

@@ -35,6 +35,13 @@ enum ScheduleAct {
     Backfill(Backfill),
 }
 
+impl ScheduleArgs {
+    /// Whether a schedule is set, and not looked for.
+    pub(crate) fn sets(&self) -> bool {
+        matches!(self.act, ScheduleAct::Set(_))
+    }
+}
+
 const SET_HELP: &str = "\
 CRON has five fields, as in \"30 3 * * 1-5\" for half past three on working days, or is @hourly, @daily, @weekly, @monthly
 or @yearly. A parameter `tick` of the pipeline gets the time of the tick, unless it is given here.";

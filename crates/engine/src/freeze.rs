@@ -113,7 +113,8 @@ pub(crate) async fn expire(shared: &Shared) -> Result<Option<Timestamp>, EngineE
 }
 
 impl Engine {
-    /// Declares a freeze: runs that it covers do not start, and those that go on pause as soon as their drivers read it.
+    /// Declares a freeze: runs that it covers do not start, and those that go on pause as soon as their drivers read it;
+    /// what is being undone is undone.
     /// Says which runs were told to pause.
     ///
     /// ```

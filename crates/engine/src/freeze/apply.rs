@@ -89,10 +89,11 @@ fn dedupe(freeze: &Name, since: i64, what: &str) -> String {
     format!("freeze/{}/{since}/{what}", towpath_model::Digest::of(freeze.as_str().as_bytes()))
 }
 
-/// The runs that a freeze pauses: those that go on, with their items, and are not paused already.
+/// The runs that a freeze pauses: those that go on, with their items, and are not paused already. What is being undone is
+/// undone: half of it would be worse than either end.
 async fn covered(store: &dyn Store, freeze: &Freeze) -> Result<Vec<RunId>, StoreError> {
     let top = Filter {
-        status: vec![Status::Running, Status::Waiting, Status::Unwinding],
+        status: vec![Status::Running, Status::Waiting, Status::Blocked],
         pipeline: freeze.pipeline.clone(),
         labels: freeze.labels.clone().into_iter().collect(),
         level: Level::Top,

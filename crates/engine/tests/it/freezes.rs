@@ -4,7 +4,7 @@ use crate::common::*;
 use std::sync::Arc;
 use towpath_engine::{EngineErrorKind, Freeze, Settled};
 use towpath_model::{Event, EventKind, PipelineName, Status, Verb};
-use towpath_step::{Handle, Pipeline, Plan, params};
+use towpath_step::{Handle, Pipeline, Plan, StepError, params};
 use towpath_store::{Clock, NoteVersion, Store};
 use towpath_testkit::{Call, Fault, FaultStore, Side};
 
@@ -186,4 +186,26 @@ async fn items_pause_with_their_run_and_a_run_that_was_paused_before_stays_pause
     go.notify_waiters();
     settle().await;
     assert_eq!(scene.status(other.id()).await, Status::Paused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_being_undone_is_undone_under_a_freeze() {
+    let scene = Scene::new();
+    scene.world.run("second", |_, _| Box::pin(async { Err(StepError::permanent("no")) }));
+    let go = Arc::new(tokio::sync::Notify::new());
+    let told = go.clone();
+    scene.world.undo("first", move |_, _| {
+        let told = told.clone();
+        Box::pin(async move {
+            told.notified().await;
+            Ok(())
+        })
+    });
+    let engine = scene.engine().await;
+    let run = engine.run(plan("shop"), "k").await.unwrap();
+    until("it unwinds", async || scene.world.times("undo first") == 1).await;
+    until("the list says so", async || scene.status(run.id()).await == Status::Unwinding).await;
+    assert_eq!(engine.freeze(Freeze::all("stop", "").unwrap()).await.unwrap(), []);
+    go.notify_one();
+    assert!(matches!(run.settled().await.unwrap(), Settled::Compensated(_)));
 }
