@@ -1,7 +1,7 @@
 //! The command as a function.
 
 use crate::{
-    archive,
+    again, archive,
     args::{Args, Command, LockAct, LockArgs},
     attempt, backup,
     cx::{Cx, Spelling},
@@ -192,6 +192,7 @@ async fn on_store(cx: &mut Cx<'_>, setup: Option<Setup>, command: Command) -> Re
         }
         Command::Init(_) | Command::Key(_) => unreachable!("it was answered before a store was opened"),
         Command::Start(args) => return start::start(cx, setup, args).await,
+        Command::Again(args) => return again::again(cx, setup, args).await,
         Command::Try(args) => return attempt::attempt(cx, setup, args).await,
         Command::Tick(args) => return tick::tick(cx, setup, args).await,
         Command::Plan(_) | Command::Eject(_) | Command::Schema(_) => {

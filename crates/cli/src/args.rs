@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::{
+    again::Again,
     archive::Archive,
     attempt::Try,
     backup::Backup,
@@ -122,6 +123,8 @@ pub(crate) enum Command {
     Tick(Tick),
     /// Start a run of a pipeline
     Start(Start),
+    /// Start a run of the plan of another one, with its values
+    Again(Again),
     /// Write a first pipeline for a repository
     Init(Init),
     /// Try one kind of step by itself

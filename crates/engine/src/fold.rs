@@ -4,7 +4,7 @@ use crate::{config::EVENTS_PAGE, plans::Prepared, shared::Shared};
 use std::{fmt, sync::Arc};
 use towpath_machine::RunState;
 use towpath_model::{
-    BlobRef, Chain, Digest, Event, FORMAT, Header, PlanRecord, RunId, RunNo, Seq, StoredEvent,
+    BlobRef, Chain, Digest, Event, FORMAT, Header, PlanRecord, RunId, RunNo, RunStarted, Seq, StoredEvent,
 };
 use towpath_store::{StoreError, StoreErrorKind};
 
@@ -110,6 +110,12 @@ async fn plan_of(shared: &Shared, seq: Seq, blob: &BlobRef) -> Result<Arc<Prepar
     if let Some(known) = shared.plans.get(blob.digest) {
         return Ok(known);
     }
+    let (record, text) = record_of(shared, seq, blob).await?;
+    shared.plans.prepare(shared, blob.digest, &Arc::new(record), text).map_err(|e| corrupt(seq, e))
+}
+
+/// The record of the plan that a journal refers to, and its text.
+async fn record_of(shared: &Shared, seq: Seq, blob: &BlobRef) -> Result<(PlanRecord, String), Unfolded> {
     let text = shared.store.blob(blob.digest).await.map_err(|e| match e.kind() {
         StoreErrorKind::NotFound => {
             corrupt(seq, format!("its plan {} is not in the store", blob.digest.short()))
@@ -121,5 +127,20 @@ async fn plan_of(shared: &Shared, seq: Seq, blob: &BlobRef) -> Result<Arc<Prepar
     }
     let record: PlanRecord = serde_json::from_str(&text)
         .map_err(|e| corrupt(seq, format!("its plan cannot be read by this release: {e}")))?;
-    shared.plans.prepare(shared, blob.digest, &Arc::new(record), text).map_err(|e| corrupt(seq, e))
+    Ok((record, text))
+}
+
+/// What a run was started with, and the record of its plan.
+pub(crate) async fn begun(
+    shared: &Shared,
+    run: RunId,
+    no: RunNo,
+) -> Result<(RunStarted, PlanRecord), Unfolded> {
+    let first = shared.store.events(no, Seq(0), 1).await?;
+    let stored = first.first().ok_or_else(|| corrupt(Seq(1), "the journal is empty"))?;
+    let (_, Event::RunStarted(started)) = open(&mut Chain::new(run), stored)? else {
+        return Err(corrupt(Seq(1), "the journal does not begin with run-started"));
+    };
+    let (record, _) = record_of(shared, Seq(1), &started.plan).await?;
+    Ok((started, record))
 }

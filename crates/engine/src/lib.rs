@@ -32,6 +32,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod again;
 pub mod archive;
 mod beat;
 mod body;

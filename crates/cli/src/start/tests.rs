@@ -144,3 +144,19 @@ async fn a_saved_plan_of_stock_steps_runs_with_the_stock_command() {
     assert_eq!(code, 2);
     assert!(err.contains("a saved plan has its values"), "{err}");
 }
+
+#[tokio::test]
+async fn a_run_is_done_again_with_its_values() {
+    let store = store();
+    let first = "start checkout --param commit=4f2c --param replicas=3 --key k --wait";
+    let (code, out, err) = run(&store, first).await;
+    assert_eq!(code, 0, "{out}{err}");
+    let (code, out, err) = run(&store, "again k --key k2 --reason lost --wait").await;
+    assert_eq!(code, 0, "{out}{err}");
+    let (_, shown, _) = run(&store, "show k2").await;
+    assert!(shown.contains("4f2c x3") && shown.contains("again="), "{shown}");
+    let (_, there, hint) = run(&store, "again k --key k2").await;
+    assert!(!there.is_empty() && hint.contains("is there already"), "{hint}");
+    let (code, _, err) = run(&store, "again nothing").await;
+    assert_eq!(code, 1, "{err}");
+}

@@ -61,9 +61,17 @@ impl Plan<Json> {
             _ => fail(PlanFileErrorKind::Io, e.into()),
         })?;
         let saved = SavedPlan::decode(&text).map_err(|e| fail(PlanFileErrorKind::Refused, e.into()))?;
+        Plan::of_saved(saved).map_err(|problems| fail(PlanFileErrorKind::Refused, problems.into()))
+    }
+
+    /// The plan of what was saved of one: in a file, or in the journal of a run.
+    ///
+    /// # Errors
+    /// When this release cannot drive it.
+    pub fn of_saved(saved: SavedPlan) -> Result<Self, towpath_machine::Problems> {
         let problems = towpath_machine::check(&saved.plan);
         if !problems.is_empty() {
-            return Err(fail(PlanFileErrorKind::Refused, towpath_machine::Problems(problems).into()));
+            return Err(towpath_machine::Problems(problems));
         }
         Ok(Plan::thawed(Arc::new(saved.plan), saved.values, saved.plan_hash, saved.pipeline_hash))
     }
