@@ -28,15 +28,15 @@ impl Scene {
         let committer = Committer::open(&paths, &options, log, told).unwrap();
         committer
             .connection
-            .execute_batch("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT) STRICT")
+            .execute_batch("CREATE TABLE marks (id INTEGER PRIMARY KEY, text TEXT) STRICT")
             .unwrap();
         Scene { committer, folder }
     }
 
-    fn notes(&self) -> Vec<i64> {
+    fn marks(&self) -> Vec<i64> {
         let connection = Connection::open(self.folder.join("journal.db")).unwrap();
-        let mut notes = connection.prepare("SELECT id FROM notes ORDER BY id").unwrap();
-        notes.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        let mut marks = connection.prepare("SELECT id FROM marks ORDER BY id").unwrap();
+        marks.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
     /// Commits these writes together.
@@ -54,17 +54,17 @@ impl Drop for Scene {
 }
 
 fn insert(tx: &Tx<'_>, id: i64, text: &str) -> Result<(), Failure> {
-    tx.execute("INSERT INTO notes (id, text) VALUES (?1, ?2)", params![id, text])?;
+    tx.execute("INSERT INTO marks (id, text) VALUES (?1, ?2)", params![id, text])?;
     Ok(())
 }
 
-fn note(id: i64) -> (Box<dyn Write>, Written<()>) {
-    request("note", Weight::default(), move |tx| insert(tx, id, "text"))
+fn mark(id: i64) -> (Box<dyn Write>, Written<()>) {
+    request("mark", Weight::default(), move |tx| insert(tx, id, "text"))
 }
 
 fn large(id: i64) -> (Box<dyn Write>, Written<()>) {
     let text = "x".repeat(100_000);
-    request("note", Weight::default(), move |tx| insert(tx, id, &text))
+    request("mark", Weight::default(), move |tx| insert(tx, id, &text))
 }
 
 #[test]
@@ -78,10 +78,10 @@ fn leader_commit_fails_only_the_write_whose_statement_fails() {
     let refused = request("refuse", Weight::default(), |_| {
         Err(StoreError::new(StoreErrorKind::NotFound, "refuse").into())
     });
-    let answers = scene.commit(vec![note(1), note(2), poisoned, refused, note(4)]);
+    let answers = scene.commit(vec![mark(1), mark(2), poisoned, refused, mark(4)]);
     let (invalid, not_found) = (Err(StoreErrorKind::Invalid), Err(StoreErrorKind::NotFound));
     assert_eq!(answers, [Ok(()), Ok(()), invalid, not_found, Ok(())]);
-    assert_eq!(scene.notes(), [1, 2, 4]);
+    assert_eq!(scene.marks(), [1, 2, 4]);
 }
 
 #[test]
@@ -94,16 +94,16 @@ fn leader_commit_on_a_full_disk_fails_whole_and_the_connection_goes_on() {
     let pages: i64 = scene.committer.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     limit(&scene.committer, pages + 10);
     let unavailable = Err(StoreErrorKind::Unavailable);
-    assert_eq!(scene.commit(vec![note(1), large(2), note(3)]), [unavailable; 3]);
-    assert_eq!(scene.notes(), [0; 0], "half of a batch was written");
+    assert_eq!(scene.commit(vec![mark(1), large(2), mark(3)]), [unavailable; 3]);
+    assert_eq!(scene.marks(), [0; 0], "half of a batch was written");
     let failing = scene.committer.last_commit.failing().unwrap().to_string();
     assert!(failing.contains("the store is unavailable, what to do: make room on its disk"), "{failing}");
-    assert_eq!(scene.commit(vec![note(4)]), [Ok(())], "what fits is written");
+    assert_eq!(scene.commit(vec![mark(4)]), [Ok(())], "what fits is written");
     assert!(scene.committer.last_commit.failing().is_none(), "it can be written again");
     assert_eq!(scene.commit(vec![large(5)]), [unavailable]);
     limit(&scene.committer, 1_000_000);
-    assert_eq!(scene.commit(vec![note(6), large(7)]), [Ok(()); 2]);
-    assert_eq!(scene.notes(), [4, 6, 7]);
+    assert_eq!(scene.commit(vec![mark(6), large(7)]), [Ok(()); 2]);
+    assert_eq!(scene.marks(), [4, 6, 7]);
     assert_eq!(scene.committer.counters.read().rollbacks, 2);
 }
 
@@ -114,15 +114,15 @@ fn leader_commit_after_a_panic_begins_anew() {
         insert(tx, 1, "half")?;
         panic!("a bug")
     });
-    let (lost, also_lost) = (panics.1, note(2));
+    let (lost, also_lost) = (panics.1, mark(2));
     let batch = vec![panics.0, also_lost.0];
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scene.committer.commit(batch)));
     assert!(caught.is_err());
     for answer in [lost, also_lost.1] {
         assert_eq!(block_on(answer.answer()).map_err(|e| e.kind()), Err(StoreErrorKind::Unavailable));
     }
-    assert_eq!(scene.commit(vec![note(3)]), [Ok(())]);
-    assert_eq!(scene.notes(), [3]);
+    assert_eq!(scene.commit(vec![mark(3)]), [Ok(())]);
+    assert_eq!(scene.marks(), [3]);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn leader_commit_waits_for_a_busy_database_and_gives_up_in_the_end() {
     let other = Connection::open(scene.folder.join("journal.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     scene.committer.options.patience = std::time::Duration::from_millis(20);
-    assert_eq!(scene.commit(vec![note(1)]), [Err(StoreErrorKind::Unavailable)]);
+    assert_eq!(scene.commit(vec![mark(1)]), [Err(StoreErrorKind::Unavailable)]);
     assert_eq!(scene.committer.counters.read().waits, 1);
     // Nobody is asked to step aside for one that has given up.
     let want = std::fs::File::open(scene.folder.join("journal.db.want")).unwrap();
@@ -140,7 +140,7 @@ fn leader_commit_waits_for_a_busy_database_and_gives_up_in_the_end() {
 
     scene.committer.options.patience = std::time::Duration::from_secs(60);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| scene.commit(vec![note(2)]));
+        let waiting = scope.spawn(|| scene.commit(vec![mark(2)]));
         // It asks for the database before it gets it.
         while want.try_lock_shared().is_ok() {
             want.unlock().unwrap();
@@ -149,5 +149,5 @@ fn leader_commit_waits_for_a_busy_database_and_gives_up_in_the_end() {
         other.execute_batch("COMMIT").unwrap();
         assert_eq!(waiting.join().unwrap(), [Ok(())]);
     });
-    assert_eq!(scene.notes(), [2]);
+    assert_eq!(scene.marks(), [2]);
 }
