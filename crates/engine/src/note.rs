@@ -37,11 +37,13 @@ fn decode<R: Record>(note: Note) -> Result<Kept<R>, EngineError> {
     }
 }
 
-/// All records of a kind, in the order of their names.
+/// All records of a kind, in the order of their names; each, or why it cannot be read.
 #[cfg(feature = "schedule")]
-pub(crate) async fn all<R: Record>(store: &dyn Store) -> Result<Vec<Kept<R>>, EngineError> {
+pub(crate) async fn all<R: Record>(
+    store: &dyn Store,
+) -> Result<Vec<Result<Kept<R>, EngineError>>, EngineError> {
     let notes = store.notes(&kind::<R>()).await.map_err(|e| EngineError::store(R::OPERATION, e))?;
-    notes.into_iter().map(decode).collect()
+    Ok(notes.into_iter().map(decode).collect())
 }
 
 /// One record; an empty one when there is none.

@@ -16,14 +16,15 @@ const FIRE: &str = "start the run of a tick";
 pub(crate) async fn look(shared: &Arc<Shared>) -> Result<Option<Timestamp>, EngineError> {
     let mut next: Option<Timestamp> = None;
     for kept in note::all::<Stored>(&*shared.store).await? {
-        let name = kept.at.name.clone();
-        match one(shared, kept).await {
+        let looked = match kept {
+            Ok(kept) => one(shared, kept).await,
+            Err(error) => Err(error),
+        };
+        match looked {
             Ok(Some(tick)) => next = Some(next.map_or(tick, |next| next.min(tick))),
             Ok(None) => {}
             // One that cannot be looked at holds up no other.
-            Err(error) => {
-                tracing::warn!(schedule = %name, error = %error, "the schedule cannot be looked at")
-            }
+            Err(error) => tracing::warn!(error = %error, "a schedule cannot be looked at"),
         }
     }
     Ok(next)

@@ -175,9 +175,9 @@ impl<'s> Schedules<'s> {
         let now = self.store.now().await.map_err(|e| EngineError::store("list schedules", e))?;
         let kept = note::all::<Stored>(self.store).await?;
         kept.into_iter()
-            .filter_map(|kept| {
-                let spec = kept.record.spec.clone()?;
-                Some(row(kept.at.name, spec, kept.record, now))
+            .filter_map(|kept| match kept {
+                Ok(kept) => Some(row(kept.at.name, kept.record.spec.clone()?, kept.record, now)),
+                Err(error) => Some(Err(error)),
             })
             .collect()
     }

@@ -1,11 +1,10 @@
 //! Schedules: one run for each tick, whoever looks and whoever dies.
 
 use crate::common::*;
-use std::sync::Arc;
 use towpath_engine::{Builder, Engine, EngineErrorKind, Freeze, Missed, Overlap, Schedule, Schedules, Until};
-use towpath_model::{Actor, Status};
+use towpath_model::{Actor, Name, Status};
 use towpath_step::{Pipeline, PlanErrors};
-use towpath_store::{Clock, Filter, Page, RunRow, Store, StoreErrorKind};
+use towpath_store::{Clock, Filter, NoteVersion, Page, RunRow, Store, StoreErrorKind};
 use towpath_testkit::{Call, Fault, FaultStore, Side};
 
 /// The time at which scenes begin is a midnight.
@@ -293,5 +292,21 @@ async fn everything_that_is_wrong_with_a_schedule_is_said_at_once() {
     let wrong = Schedule::cron("Every Night", "", "25 3 * *").zone("Mars/Olympus");
     let error = engine.schedules().set(&wrong, "").await.unwrap_err();
     assert_eq!(error.problems().len(), 4, "{error}");
-    let _: Arc<dyn Store> = scene.memory.clone();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_that_cannot_be_read_holds_up_no_other() {
+    let scene = Scene::new();
+    let engine = engine(&scene).await;
+    engine.schedules().set(&often(), "").await.unwrap();
+    let name = |word| Name::new(word).unwrap();
+    let newer = NoteVersion { kind: name("schedule"), name: name("a-newer-one"), version: 0 };
+    assert!(scene.memory.write_note(&newer, "{\"format\":2,\"moon\":\"full\"}").await.unwrap());
+    wait(600 + 60).await;
+    assert_eq!(keys(&scene).await, ["often@2030-01-01T00:10:00Z"]);
+    let error = engine.schedules().list().await.unwrap_err();
+    assert!(
+        error.to_string().contains("a-newer-one") && error.to_string().contains("newer release"),
+        "{error}"
+    );
 }
