@@ -3,3 +3,6 @@
 
 pub mod crash;
 pub mod release;
+mod skips;
+
+pub use skips::skipped;

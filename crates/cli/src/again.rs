@@ -4,8 +4,8 @@ use crate::{
     cx::Cx,
     fault::Fault,
     find,
-    launch::{About, Stay, launch},
-    setup::{self, Setup},
+    launch::{self, About, Staying, launch},
+    setup::Setup,
 };
 
 /// The arguments.
@@ -15,22 +15,14 @@ pub(crate) struct Again {
     run: String,
     #[command(flatten)]
     about: About,
-    /// Drive it until it settles, parks or needs somebody, and say how it stands
-    #[arg(long, conflicts_with = "watch")]
-    wait: bool,
-    /// Drive it until it settles or needs an operator, and show it meanwhile
-    #[arg(long)]
-    watch: bool,
+    #[command(flatten)]
+    staying: Staying,
 }
 
 /// Starts a run of the plan of another one. Gives the exit code.
 pub(crate) async fn again(cx: &mut Cx<'_>, setup: Option<Setup>, args: Again) -> Result<u8, Fault> {
     let row = find::run(&*cx.store, &args.run).await?;
-    let mut builder = setup::builder(cx.store.clone(), setup)?.background(false);
-    if let Some(actor) = &args.about.actor {
-        builder = builder.actor(actor.clone());
-    }
-    let engine = builder.start().await?;
+    let engine = launch::engine(cx, setup, &args.about).await?;
     let plan = match engine.plan_of(row.run).await {
         Ok(plan) => plan,
         Err(error) => {
@@ -40,10 +32,6 @@ pub(crate) async fn again(cx: &mut Cx<'_>, setup: Option<Setup>, args: Again) ->
     };
     let mut about = args.about;
     about.label.push(("again".to_owned(), row.run.to_string()));
-    let stay = match (args.wait, args.watch) {
-        (_, true) => Stay::Watching,
-        (true, _) => Stay::Parked,
-        _ => Stay::No,
-    };
+    let stay = args.staying.stay();
     launch(cx, &engine, plan, about, stay).await
 }

@@ -5,7 +5,7 @@ use crate::{
     cx::Cx,
     fault::{Fault, exit},
     ids, runs,
-    setup::stopped,
+    setup::{self, Setup, stopped},
     show, watch,
 };
 use serde::Serialize;
@@ -39,6 +39,36 @@ pub(crate) struct About {
     /// Who starts it [default: os-user:NAME]
     #[arg(long = "as", value_name = "ACTOR")]
     pub(crate) actor: Option<Actor>,
+}
+
+/// Whether a command that starts a run stays with it.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Staying {
+    /// Drive it until it settles, parks or needs somebody, and say how it stands
+    #[arg(long, conflicts_with = "watch")]
+    wait: bool,
+    /// Drive it until it settles or needs an operator, and show it meanwhile
+    #[arg(long)]
+    watch: bool,
+}
+
+impl Staying {
+    pub(crate) fn stay(self) -> Stay {
+        match (self.wait, self.watch) {
+            (_, true) => Stay::Watching,
+            (true, _) => Stay::Parked,
+            _ => Stay::No,
+        }
+    }
+}
+
+/// The engine of a command that starts a run, as whoever starts it.
+pub(crate) async fn engine(cx: &Cx<'_>, setup: Option<Setup>, about: &About) -> Result<Engine, Fault> {
+    let mut builder = setup::builder(cx.store.clone(), setup)?.background(false);
+    if let Some(actor) = &about.actor {
+        builder = builder.actor(actor.clone());
+    }
+    Ok(builder.start().await?)
 }
 
 /// How long a command that starts a run stays with it.

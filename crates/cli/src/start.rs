@@ -5,8 +5,8 @@ use crate::{
     cx::Cx,
     fault::{Fault, chain},
     find,
-    launch::{About, Stay, launch},
-    setup::{self, Setup},
+    launch::{self, About, Staying, launch},
+    setup::Setup,
     values,
 };
 use std::path::PathBuf;
@@ -34,12 +34,8 @@ pub(crate) struct Start {
     params: Option<PathBuf>,
     #[command(flatten)]
     about: About,
-    /// Drive it until it settles, parks or needs somebody, and say how it stands
-    #[arg(long, conflicts_with = "watch")]
-    wait: bool,
-    /// Drive it until it settles or needs an operator, and show it meanwhile
-    #[arg(long)]
-    watch: bool,
+    #[command(flatten)]
+    staying: Staying,
 }
 
 impl Start {
@@ -52,16 +48,8 @@ impl Start {
 /// Starts a run. Gives the exit code.
 pub(crate) async fn start(cx: &mut Cx<'_>, setup: Option<Setup>, args: Start) -> Result<u8, Fault> {
     let is_stock = setup.is_none();
-    let mut builder = setup::builder(cx.store.clone(), setup)?.background(false);
-    if let Some(actor) = &args.about.actor {
-        builder = builder.actor(actor.clone());
-    }
-    let engine = builder.start().await?;
-    let stay = match (args.wait, args.watch) {
-        (_, true) => Stay::Watching,
-        (true, _) => Stay::Parked,
-        _ => Stay::No,
-    };
+    let engine = launch::engine(cx, setup, &args.about).await?;
+    let stay = args.staying.stay();
     let plan = match plan(cx, &engine, &args, is_stock) {
         Ok(plan) => plan,
         Err(fault) => {

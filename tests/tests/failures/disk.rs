@@ -5,7 +5,7 @@ use crate::{
     snapshot,
     world::{CHILD, SERVICE, Said, World, words},
 };
-use std::{fs, io::Write, process::Command};
+use std::{fs, process::Command};
 
 /// A shell with small disks below the folder of a world: `(name, options)` each.
 struct Disks<'a> {
@@ -56,12 +56,7 @@ impl<'a> Disks<'a> {
 }
 
 fn skipped(why: &str) {
-    let test = std::thread::current().name().unwrap_or_default().to_owned();
-    eprintln!("SKIPPED: {test}: {why}");
-    if let Some(path) = std::env::var_os("TOWPATH_SKIPS") {
-        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
-        writeln!(file, "SKIPPED: {test}: {why}").unwrap();
-    }
+    towpath_tests::skipped(std::thread::current().name().unwrap_or_default(), why);
 }
 
 #[test]

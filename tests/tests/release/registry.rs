@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -20,7 +19,7 @@ impl Server {
     /// A registry that asks nobody who he is; `None` where there is none, which is then said.
     pub(crate) fn open(test: &str) -> Option<Self> {
         if !is_there("docker-registry") {
-            skipped(test, "there is no docker-registry");
+            towpath_tests::skipped(test, "there is no docker-registry");
             return None;
         }
         // Another process may take the port between two lines: it is tried again.
@@ -71,12 +70,4 @@ impl Drop for Server {
 fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-/// Says that a part of a test did not run, to whoever counts.
-fn skipped(test: &str, why: &str) {
-    if let Some(path) = std::env::var_os("TOWPATH_SKIPS") {
-        let mut file = File::options().append(true).create(true).open(path).unwrap();
-        writeln!(file, "SKIPPED: {test}: {why}").unwrap();
-    }
 }

@@ -72,5 +72,6 @@ class Approval(Step[Approved[A]], Stock, Generic[A], kind="towpath.approval/v1",
         fields["expired"] = self.expired
         place = place_of(self.value)
         of = type(self.value) if place is None else place.kind
+        # The type is known when the program runs, which no checker is.
         output: object = UNKNOWN if of is UNKNOWN else Approved[of]  # type: ignore[valid-type]  # pyright: ignore[reportInvalidTypeForm]
         return write.place(fields, output=output)
